@@ -1,0 +1,40 @@
+//! `CONFIG`: the provider network's settings (an array of one).
+
+use super::pod;
+
+/// Settings that hold for every packet of the host.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// [`super::VERSION`] of who wrote it.
+    pub abi_version: u32,
+    /// Seed of the FlowID hash.
+    pub seed: u32,
+    /// 1: FlowID from the inner 5-tuple; 0: none.
+    pub flow_id: u8,
+    /// TTL of outer headers.
+    pub outer_ttl: u8,
+    /// Outer DSCP 0..=63, or [`Config::DSCP_COPY`].
+    pub dscp: u8,
+    /// 1: GRE to our PAs that is not NVGRE is dropped; 0: passed.
+    pub drop_foreign_gre: u8,
+}
+
+const _: () = assert!(size_of::<Config>() == 12);
+
+impl Config {
+    /// Copy the inner DSCP.
+    pub const DSCP_COPY: u8 = 0xFF;
+
+    /// The defaults of a provider network (RFC 7637 recommends a FlowID).
+    pub const DEFAULT: Self = Self {
+        abi_version: super::VERSION,
+        seed: 0,
+        flow_id: 1,
+        outer_ttl: 64,
+        dscp: Self::DSCP_COPY,
+        drop_foreign_gre: 0,
+    };
+}
+
+pod!(Config);

@@ -1,0 +1,49 @@
+//! `LOOKUP`: (RDID, CA) -> lookup record. One table serves switching and routing.
+
+use super::pod;
+use crate::id::Mac;
+
+/// Key of `LOOKUP`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupKey {
+    /// Index of the routing domain on this host.
+    pub rdid: u32,
+    /// The CA.
+    pub ca: [u8; 4],
+}
+
+const _: () = assert!(size_of::<LookupKey>() == 8);
+
+/// Where a CA is (HNV's lookup record).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupRecord {
+    /// VSID of the CA's subnet, 24 bits.
+    pub vsid: u32,
+    /// Index of its PA in `UNDERLAY`; meaningless for a gateway.
+    pub pa_index: u32,
+    /// The local port's ifindex; 0 when the CA is remote or its port is not attached.
+    pub ifindex: u32,
+    /// The VM's MAC.
+    pub mac: Mac,
+    /// [`LookupRecord::LOCAL`] and its fellows.
+    pub flags: u16,
+}
+
+const _: () = assert!(size_of::<LookupRecord>() == 20);
+
+impl LookupRecord {
+    /// The CA's PA is one of this host's.
+    pub const LOCAL: u16 = 1;
+    /// The CA is the subnet's gateway; every host answers for it.
+    pub const GATEWAY: u16 = 2;
+
+    /// Whether a flag is set.
+    #[inline(always)]
+    pub const fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+pod!(LookupKey, LookupRecord);

@@ -1,0 +1,16 @@
+//! What the eBPF programs and user space must agree on.
+//!
+//! * [`wire`]: the formats of packets (Ethernet, IPv4, ARP, NVGRE).
+//! * [`abi`]: keys and values of the BPF maps, one map a file.
+//! * [`id`] and [`reason`]: checked domain numbers and numbered drop reasons.
+//! * [`forward`]: *the* decision. Header values and tables in, verdict out; pure.
+//!
+//! Nothing here reads packet memory, allocates or does I/O, so that the same
+//! code runs inside the kernel's verifier, in the daemon and in unit tests.
+#![cfg_attr(not(test), no_std)]
+
+pub mod abi;
+pub mod forward;
+pub mod id;
+pub mod reason;
+pub mod wire;

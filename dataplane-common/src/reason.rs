@@ -1,0 +1,152 @@
+//! Why a packet was dropped. The numbers are ABI: append only, never reuse.
+
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $direction:ident, $text:literal;)+) => {
+        /// Why a packet was dropped; one value per cause.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u32)]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $name = $number,)+
+        }
+
+        impl DropReason {
+            /// Every reason, in the order of the numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The name that users see, in counters, metrics and docs.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+
+            /// One sentence for users.
+            pub const fn describe(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+)),+ }
+            }
+
+            /// The direction(s) in which it occurs: `egress`, `ingress` or `both`.
+            pub const fn direction(self) -> &'static str {
+                match self { $(Self::$name => stringify!($direction)),+ }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// The frame ends before the headers that it announces.
+    Truncated = 1, both, "TRUNCATED";
+    /// The source MAC (or the ARP sender's MAC) is not the port's.
+    SpoofMac = 2, egress, "SPOOF_MAC";
+    /// The source CA (or the ARP sender's CA) is not one of the port's.
+    SpoofCa = 3, egress, "SPOOF_CA";
+    /// The tenant's frame bears a VLAN tag where none may be: the subnet drops tags, or there are more than two; or a decapsulated frame is tagged (RFC 7637, section 3.2).
+    InnerVlan = 4, both, "INNER_VLAN";
+    /// The EtherType is neither IP nor ARP.
+    NonIp = 5, both, "NON_IP";
+    /// The CA is IPv6, which this version does not forward yet.
+    Ipv6Unsupported = 6, both, "IPV6_UNSUPPORTED";
+    /// Broadcast or multicast, which this version does not forward yet.
+    BcastDisabled = 7, both, "BCAST_DISABLED";
+    /// The inner IPv4 header contradicts itself or the frame's length.
+    IpMalformed = 8, both, "IP_MALFORMED";
+    /// An ARP packet that is not Ethernet/IPv4, or neither request nor reply.
+    ArpMalformed = 9, both, "ARP_MALFORMED";
+    /// An ARP request for a CA that the subnet has no lookup record of.
+    ArpNoRecord = 10, egress, "ARP_NO_RECORD";
+    /// An ARP announcement or probe of the port's own CA; nobody needs to answer.
+    GarpIgnored = 11, egress, "GARP_IGNORED";
+    /// To the subnet's gateway or to another subnet; this version does not route between subnets yet.
+    GatewayBound = 12, egress, "GATEWAY_BOUND";
+    /// Sent to the gateway for a CA that no subnet or customer route covers.
+    NoRoute = 13, egress, "NO_ROUTE";
+    /// No lookup record for the destination CA.
+    NoLookupRecord = 14, egress, "NO_LOOKUP_RECORD";
+    /// Larger than the path to the remote PA carries after encapsulation.
+    MtuExceeded = 15, egress, "MTU_EXCEEDED";
+    /// The kernel has no route to the record's PA.
+    PaNoRoute = 16, egress, "PA_NO_ROUTE";
+    /// The MAC of the next hop towards the record's PA is not known (yet).
+    PaNeighUnresolved = 17, egress, "PA_NEIGH_UNRESOLVED";
+    /// No room for the outer header, or a packet too long for one.
+    EncapFailed = 18, egress, "ENCAP_FAILED";
+    /// Addressed to the port that sent it.
+    Hairpin = 19, egress, "HAIRPIN";
+    /// GRE of protocol 0x6558 to one of our PAs whose first 16 bits are not 0x2000.
+    DecapBadGre = 20, ingress, "DECAP_BAD_GRE";
+    /// GRE of another protocol to one of our PAs while the provider network has `foreignGre: drop`.
+    ForeignGre = 21, ingress, "FOREIGN_GRE";
+    /// VSID 0..4095, which RFC 7637 reserves.
+    VsidReserved = 22, ingress, "VSID_RESERVED";
+    /// VSID 0xFFFFFF, vendor-specific messages between NVEs.
+    VsidVendor = 23, ingress, "VSID_VENDOR";
+    /// No port of this host is in the VSID's routing domain.
+    VsidUnknown = 24, ingress, "VSID_UNKNOWN";
+    /// Fewer than 14 bytes behind the GRE header.
+    InnerShort = 25, ingress, "INNER_SHORT";
+    /// The outer packet is a fragment.
+    OuterFrag = 26, ingress, "OUTER_FRAG";
+    /// The outer IPv4 header contradicts itself or the frame's length, or has options.
+    OuterMalformed = 27, ingress, "OUTER_MALFORMED";
+    /// The outer IPv4 header checksum is wrong.
+    OuterChecksum = 28, ingress, "OUTER_CHECKSUM";
+    /// The outer source is not the PA of the inner source's lookup record.
+    PaMismatch = 29, ingress, "PA_MISMATCH";
+    /// No lookup record for the inner source CA.
+    SrcUnknown = 30, ingress, "SRC_UNKNOWN";
+    /// No port of this host has the inner destination MAC in this VSID, or the port is not attached.
+    NoLocalPort = 31, both, "NO_LOCAL_PORT";
+    /// The inner destination CA is not one of the port's that has the MAC.
+    CaPortMismatch = 32, both, "CA_PORT_MISMATCH";
+    /// Larger than the destination port's MTU.
+    PortMtu = 33, both, "PORT_MTU";
+    /// Congestion was marked on the outer header and the inner packet cannot carry the mark (RFC 6040, section 4.2).
+    EcnInvalid = 34, ingress, "ECN_INVALID";
+    /// The outer header could not be removed.
+    DecapFailed = 35, ingress, "DECAP_FAILED";
+}
+
+/// Room for reasons in the counter arrays; numbers stay below it.
+pub const REASONS: u32 = 64;
+
+impl DropReason {
+    /// The number, as in the counter arrays.
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The reason of a number, `None` for a hole or a number of a newer build.
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|r| r.number() == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_unique_and_in_range() {
+        let mut seen = [false; REASONS as usize];
+        for reason in DropReason::ALL {
+            let slot = seen.get_mut(reason.number() as usize).expect("in range");
+            assert!(!*slot, "{} used twice", reason.number());
+            *slot = true;
+            assert_eq!(DropReason::from_number(reason.number()), Some(*reason));
+        }
+        assert_eq!(DropReason::from_number(0), None);
+    }
+
+    #[test]
+    fn names_are_the_variants_in_screaming_snake() {
+        for reason in DropReason::ALL {
+            let camel: String = reason
+                .as_str()
+                .split('_')
+                .map(|word| {
+                    let (head, tail) = word.split_at(1);
+                    head.to_owned() + &tail.to_lowercase()
+                })
+                .collect();
+            assert_eq!(camel, format!("{reason:?}"));
+        }
+    }
+}
