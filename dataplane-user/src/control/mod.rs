@@ -1,0 +1,3 @@
+//! The control protocol: JSON over HTTP on a unix socket.
+
+pub mod protocol;
