@@ -3,6 +3,7 @@
 mod build_ebpf;
 mod demo;
 mod lint;
+mod serve_http;
 mod setup;
 mod test;
 
@@ -25,6 +26,11 @@ enum Verb {
         /// Only tests whose name contains this; no lint then
         filter: Option<String>,
     },
+    /// Show two tenants with the same addresses on two hosts, in network namespaces
+    Demo(demo::Options),
+    /// Answer every HTTP request with one line of text (the demo's tenants do)
+    #[command(hide = true)]
+    ServeHttp { port: u16, text: String },
 }
 
 /// Whether the answer is yes; a verb that failed to find out is an error.
@@ -33,6 +39,8 @@ fn run(verb: &Verb) -> Result<bool> {
         Verb::Setup => setup::run()?,
         Verb::BuildEbpf => setup::run().and_then(|()| build_ebpf::run())?,
         Verb::Lint => lint::run()?,
+        Verb::ServeHttp { port, text } => serve_http::run(*port, text)?,
+        Verb::Demo(options) => return demo::run(*options),
         Verb::Test { filter } => return test::run(filter.as_deref()),
     }
     Ok(true)
