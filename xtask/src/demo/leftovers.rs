@@ -56,7 +56,24 @@ pub(super) fn clean(_lock: &File) -> Result<()> {
     for name in names_in(lab::BPFFS) {
         lab::remove_pins(&Path::new(lab::BPFFS).join(name))?;
     }
-    std::fs::remove_dir_all(dir()).with_context(|| format!("cannot remove {}", dir().display()))
+    // The folder itself bears the lock.
+    for entry in std::fs::read_dir(dir())?.flatten() {
+        let path = entry.path();
+        let folder = entry.file_type()?.is_dir();
+        let removed = if folder {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// [`clean`], and then there is no demo any more.
+pub(super) fn finish(lock: &File) -> Result<()> {
+    clean(lock)?;
+    std::fs::remove_dir(dir()).with_context(|| format!("cannot remove {}", dir().display()))
 }
 
 /// What one can do with a demo that stays up.

@@ -34,7 +34,7 @@ pub(crate) fn run(options: Options) -> Result<bool> {
     setup::need_kernel("demo")?;
     let lock = leftovers::lock()?;
     if options.down {
-        return leftovers::clean(&lock).map(|()| true);
+        return leftovers::finish(&lock).map(|()| true);
     }
     drop(lock);
     setup::run()?;
@@ -70,7 +70,7 @@ pub(crate) fn score(keep: bool) -> Result<Score> {
                 score.print();
             }
             drop(stage);
-            leftovers::clean(&lock)?;
+            leftovers::finish(&lock)?;
         }
     }
     interrupted
