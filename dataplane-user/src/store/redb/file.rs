@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, StorageError, WriteTransaction,
+    backends::FileBackend,
+};
 
 use super::{FORMAT, FORMAT_VERSION, LOG, META, PAIRS};
 use crate::store::{StoreError, TxnResult};
@@ -32,11 +35,12 @@ impl StoreFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = options.mode(0o600).open(path).map_err(io)?;
+        let backend = FileBackend::new(file).map_err(|error| opening(path, error))?;
         let mut builder = Builder::new();
         // A damaged file must not become a panic later.
         builder.set_check_integrity_on_open(true);
         let db = builder
-            .create_file(file)
+            .create_with_backend(backend)
             .map_err(|error| opening(path, error))?;
         let file = Self {
             path: path.to_owned(),
