@@ -40,3 +40,23 @@ pub use key::{Key, PortKey};
 pub use model::{DerivedRecord, Policy, derived_records};
 pub use source::{Located, load, read_ndjson};
 pub use validate::{Numbered, merge, numbered, validate};
+
+/// Loads a file and validates it by itself: what `nvectl` does before it asks
+/// the agent. All faults of one of the two steps come at once.
+pub fn check(file: &str, text: &str) -> Result<(Vec<Located>, Policy), Vec<Diagnostic>> {
+    let located = load(file, text)?;
+    let documents = numbered(located.iter().map(|l| l.document.clone()));
+    match validate(&documents) {
+        Ok(policy) => Ok((located, policy)),
+        Err(faults) => {
+            let problems = faults
+                .into_iter()
+                .map(crate::control::protocol::Problem::from);
+            let locate = |problem| Diagnostic::locate(file, &problem, &located);
+            Err(problems.map(locate).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod fixtures;
