@@ -6,5 +6,6 @@ pub mod cli;
 pub mod control;
 pub mod dataplane;
 pub mod policy;
+pub mod render;
 pub mod store;
 pub mod underlay;

@@ -1,3 +1,4 @@
 //! The control protocol: JSON over HTTP on a unix socket.
 
+pub mod client;
 pub mod protocol;
