@@ -2,9 +2,13 @@
 //!
 //! Read [`policy`] first: how a YAML file becomes map content.
 
+pub mod agent;
 pub mod cli;
 pub mod control;
 pub mod dataplane;
+pub mod netdev;
 pub mod policy;
 pub mod store;
+pub mod ports;
+pub mod settings;
 pub mod underlay;
