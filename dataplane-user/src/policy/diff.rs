@@ -1,0 +1,142 @@
+//! The operations that turn one table image into another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dataplane_common::abi::{
+    config::Config,
+    lookup::{LookupKey, LookupRecord},
+    pa::PaKey,
+    port_ca::PortCaKey,
+    underlay::NextHop,
+    vport::{LocalPortKey, Vport},
+    vsid::VirtualSubnet,
+};
+
+use super::table_image::TableImage;
+
+/// One change of one map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapOp {
+    /// Writes `CONFIG`.
+    PutConfig(Config),
+    /// Writes an entry of `UNDERLAY`.
+    PutNextHop(u32, NextHop),
+    /// Adds to `LOCAL_PAS`.
+    PutLocalPa(PaKey),
+    /// Writes an entry of `VSIDS`.
+    PutSubnet(u32, VirtualSubnet),
+    /// Writes an entry of `VPORTS`.
+    PutVport(u32, Vport),
+    /// Adds to `PORT_CAS`.
+    PutPortCa(PortCaKey),
+    /// Writes an entry of `LOCAL_PORTS`.
+    PutLocalPort(LocalPortKey, u32),
+    /// Writes an entry of `LOOKUP`.
+    PutLookup(LookupKey, LookupRecord),
+    /// Removes from `LOOKUP`.
+    DeleteLookup(LookupKey),
+    /// Removes from `LOCAL_PORTS`.
+    DeleteLocalPort(LocalPortKey),
+    /// Removes from `PORT_CAS`.
+    DeletePortCa(PortCaKey),
+    /// Removes from `VPORTS`.
+    DeleteVport(u32),
+    /// Removes from `VSIDS`.
+    DeleteSubnet(u32),
+    /// Removes from `LOCAL_PAS`.
+    DeleteLocalPa(PaKey),
+    /// Empties an entry of `UNDERLAY` (an array: nothing can be removed).
+    DeleteNextHop(u32),
+}
+
+/// The operations from `old` to `new`, make before break: what a record refers
+/// to is written before it, and everything that is removed goes afterwards, in
+/// the reverse order. A reader between two operations sees an old or a new
+/// record, never one that refers to nothing.
+pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
+    use MapOp::{
+        DeleteLocalPa, DeleteLocalPort, DeleteLookup, DeleteNextHop, DeletePortCa, DeleteSubnet,
+        DeleteVport, PutConfig, PutLocalPa, PutLocalPort, PutLookup, PutNextHop, PutPortCa,
+        PutSubnet, PutVport,
+    };
+    let mut ops = Vec::new();
+    if old.config != new.config {
+        ops.push(PutConfig(new.config));
+    }
+    put(&mut ops, &old.underlay, &new.underlay, PutNextHop);
+    add(&mut ops, &old.local_pas, &new.local_pas, PutLocalPa);
+    put(&mut ops, &old.subnets, &new.subnets, PutSubnet);
+    put(&mut ops, &old.vports, &new.vports, PutVport);
+    add(&mut ops, &old.port_cas, &new.port_cas, PutPortCa);
+    put(&mut ops, &old.local_ports, &new.local_ports, PutLocalPort);
+    put(&mut ops, &old.lookup, &new.lookup, PutLookup);
+
+    delete(&mut ops, &old.lookup, &new.lookup, DeleteLookup);
+    delete(
+        &mut ops,
+        &old.local_ports,
+        &new.local_ports,
+        DeleteLocalPort,
+    );
+    add(&mut ops, &new.port_cas, &old.port_cas, DeletePortCa);
+    delete(&mut ops, &old.vports, &new.vports, DeleteVport);
+    delete(&mut ops, &old.subnets, &new.subnets, DeleteSubnet);
+    add(&mut ops, &new.local_pas, &old.local_pas, DeleteLocalPa);
+    delete(&mut ops, &old.underlay, &new.underlay, DeleteNextHop);
+    ops
+}
+
+impl TableImage {
+    /// Does to this image what the dataplane does to the maps.
+    pub fn apply(&mut self, op: &MapOp) {
+        match *op {
+            MapOp::PutConfig(config) => self.config = config,
+            MapOp::PutNextHop(index, hop) => drop(self.underlay.insert(index, hop)),
+            MapOp::PutLocalPa(pa) => drop(self.local_pas.insert(pa)),
+            MapOp::PutSubnet(vsid, subnet) => drop(self.subnets.insert(vsid, subnet)),
+            MapOp::PutVport(ifindex, vport) => drop(self.vports.insert(ifindex, vport)),
+            MapOp::PutPortCa(key) => drop(self.port_cas.insert(key)),
+            MapOp::PutLocalPort(key, ifindex) => drop(self.local_ports.insert(key, ifindex)),
+            MapOp::PutLookup(key, record) => drop(self.lookup.insert(key, record)),
+            MapOp::DeleteLookup(key) => drop(self.lookup.remove(&key)),
+            MapOp::DeleteLocalPort(key) => drop(self.local_ports.remove(&key)),
+            MapOp::DeletePortCa(key) => drop(self.port_cas.remove(&key)),
+            MapOp::DeleteVport(ifindex) => drop(self.vports.remove(&ifindex)),
+            MapOp::DeleteSubnet(vsid) => drop(self.subnets.remove(&vsid)),
+            MapOp::DeleteLocalPa(pa) => drop(self.local_pas.remove(&pa)),
+            MapOp::DeleteNextHop(index) => drop(self.underlay.remove(&index)),
+        }
+    }
+}
+
+fn put<K: Ord + Copy, V: PartialEq + Copy>(
+    ops: &mut Vec<MapOp>,
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+    op: fn(K, V) -> MapOp,
+) {
+    let changed = new
+        .iter()
+        .filter(|(key, value)| old.get(key) != Some(value));
+    ops.extend(changed.map(|(key, value)| op(*key, *value)));
+}
+
+fn delete<K: Ord + Copy, V>(
+    ops: &mut Vec<MapOp>,
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+    op: fn(K) -> MapOp,
+) {
+    let gone = old.keys().filter(|key| !new.contains_key(key));
+    ops.extend(gone.map(|key| op(*key)));
+}
+
+/// One operation for each member of `with` that is not in `without`.
+fn add<K: Ord + Copy>(
+    ops: &mut Vec<MapOp>,
+    without: &BTreeSet<K>,
+    with: &BTreeSet<K>,
+    op: fn(K) -> MapOp,
+) {
+    ops.extend(with.difference(without).map(|key| op(*key)));
+}
