@@ -1,0 +1,56 @@
+//! Per-CPU counters by port slot and reason. Every packet that a program
+//! finishes passes here once, so that the sums agree.
+
+use dataplane_common::abi::stats::{Count, Counter, Direction, counter_index, drop_index};
+
+use crate::{
+    maps::{COUNTERS, DROPS},
+    pipeline::{Outcome, Verdict},
+};
+
+/// Counts a packet as received, and as what became of it.
+#[inline(always)]
+pub fn outcome(direction: Direction, outcome: &Outcome) {
+    let Outcome { verdict, slot, len } = outcome;
+    let received = match direction {
+        Direction::Egress => Counter::EgressReceived,
+        Direction::Ingress => Counter::IngressReceived,
+    };
+    event(*slot, received, *len);
+    match verdict {
+        Ok(Verdict::Encapped { .. }) => event(*slot, Counter::EgressEncapped, *len),
+        Ok(Verdict::Replied { .. }) => event(*slot, Counter::EgressReplied, *len),
+        Ok(Verdict::Delivered { slot: to, .. }) => match direction {
+            Direction::Egress => {
+                event(*slot, Counter::EgressDelivered, *len);
+                event(*to, Counter::LocalReceived, *len);
+            }
+            Direction::Ingress => event(*to, Counter::IngressDelivered, *len),
+        },
+        Ok(Verdict::Passed) => match direction {
+            Direction::Egress => event(*slot, Counter::EgressPassed, *len),
+            Direction::Ingress => event(*slot, Counter::IngressPassed, *len),
+        },
+        Err(reason) => add(
+            DROPS.get_ptr_mut(drop_index(*slot, direction, *reason)),
+            *len,
+        ),
+    }
+}
+
+#[inline(always)]
+fn event(slot: u32, counter: Counter, len: u32) {
+    add(COUNTERS.get_ptr_mut(counter_index(slot, counter)), len);
+}
+
+#[inline(always)]
+fn add(count: Option<*mut Count>, len: u32) {
+    if let Some(count) = count {
+        // SAFETY: the pointer is to this CPU's element of a per-CPU array, which
+        // lives as long as the map; no other program runs on this CPU meanwhile.
+        unsafe {
+            (*count).packets = (*count).packets.wrapping_add(1);
+            (*count).bytes = (*count).bytes.wrapping_add(len as u64);
+        }
+    }
+}

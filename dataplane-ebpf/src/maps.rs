@@ -1,0 +1,95 @@
+//! Every map, and the tables that the decision reads.
+
+use aya_ebpf::{
+    btf_maps::{Array, DevMapHash, HashMap, PerCpuArray},
+    macros::btf_map,
+};
+use dataplane_common::{
+    abi::{
+        self,
+        config::Config,
+        lookup::{LookupKey, LookupRecord},
+        pa::PaKey,
+        port_ca::PortCaKey,
+        stats::{COUNTERS_LEN, Count, DROPS_LEN},
+        underlay::NextHop,
+        vport::{LocalPortKey, Vport},
+        vsid::VirtualSubnet,
+    },
+    forward::Tables,
+    id::Mac,
+};
+
+#[btf_map]
+static CONFIG: Array<Config, 1> = Array::new();
+#[btf_map]
+static VPORTS: HashMap<u32, Vport, 1024> = HashMap::new();
+#[btf_map]
+static PORT_CAS: HashMap<PortCaKey, u32, 16384> = HashMap::new();
+#[btf_map]
+static LOCAL_PORTS: HashMap<LocalPortKey, u32, 1024> = HashMap::new();
+#[btf_map]
+static LOOKUP: HashMap<LookupKey, LookupRecord, 65536> = HashMap::new();
+#[btf_map]
+static UNDERLAY: Array<NextHop, 65536> = Array::new();
+#[btf_map]
+static VSIDS: HashMap<u32, VirtualSubnet, 65536> = HashMap::new();
+#[btf_map]
+static LOCAL_PAS: HashMap<PaKey, u32, 64> = HashMap::new();
+
+/// Packets by slot and outcome.
+#[btf_map]
+pub static COUNTERS: PerCpuArray<Count, { COUNTERS_LEN as usize }> = PerCpuArray::new();
+/// Packets by slot, direction and drop reason.
+#[btf_map]
+pub static DROPS: PerCpuArray<Count, { DROPS_LEN as usize }> = PerCpuArray::new();
+/// Devices that XDP may send to, by ifindex.
+#[btf_map]
+pub static TX_PORTS: DevMapHash<2048> = DevMapHash::new();
+
+/// The maps as tables.
+pub struct Maps;
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn config(&self) -> Option<&Config> {
+        CONFIG
+            .get(0)
+            .filter(|config| config.abi_version == abi::VERSION)
+    }
+    #[inline(always)]
+    fn vport(&self, ifindex: u32) -> Option<&Vport> {
+        // SAFETY: hash elements are replaced under RCU and the program runs in one
+        // RCU section, so the memory stays. A replaced element may be reused for
+        // another key meanwhile; the values are plain data, so the worst is one
+        // packet decided by a newer entry. The same holds for the other hashes.
+        unsafe { VPORTS.get(ifindex) }
+    }
+    #[inline(always)]
+    fn port_has_ca(&self, slot: u32, ca: [u8; 4]) -> bool {
+        PORT_CAS.get_ptr(PortCaKey { slot, ca }).is_some()
+    }
+    #[inline(always)]
+    fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
+        // SAFETY: see `vport`.
+        unsafe { LOCAL_PORTS.get(LocalPortKey::new(vsid, mac)) }.copied()
+    }
+    #[inline(always)]
+    fn lookup(&self, rdid: u32, ca: [u8; 4]) -> Option<&LookupRecord> {
+        // SAFETY: see `vport`.
+        unsafe { LOOKUP.get(LookupKey { rdid, ca }) }
+    }
+    #[inline(always)]
+    fn next_hop(&self, pa_index: u32) -> Option<&NextHop> {
+        UNDERLAY.get(pa_index)
+    }
+    #[inline(always)]
+    fn subnet(&self, vsid: u32) -> Option<&VirtualSubnet> {
+        // SAFETY: see `vport`.
+        unsafe { VSIDS.get(vsid) }
+    }
+    #[inline(always)]
+    fn is_local_pa(&self, pa: &PaKey) -> bool {
+        LOCAL_PAS.get_ptr(pa).is_some()
+    }
+}

@@ -1,0 +1,216 @@
+//! A running `nved` and the `nvectl` that talks to it.
+
+use super::{
+    BPFFS, Netns, Output, PATIENCE, Proc, TempDir, output, remove_pins, run_always, unique,
+};
+use super::{bpffs_mounted, wait_until};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long an `nved` may take to load its programs and open its socket.
+const START: Duration = Duration::from_secs(30);
+
+/// Where an `nved` runs and keeps its things.
+#[derive(Debug, Clone)]
+pub struct NveSpec {
+    /// The name of its Host document.
+    pub host: String,
+    /// `--uplink-mode`: auto, xdp or tc.
+    pub mode: String,
+    /// Folder for store, socket and log.
+    pub dir: PathBuf,
+    /// Folder for its pins, in the BPF file system.
+    pub pin: PathBuf,
+    /// Goes on when this process ends; its output goes to `nved.log` in `dir`.
+    pub detached: bool,
+}
+
+impl NveSpec {
+    /// The control socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("nved.sock")
+    }
+
+    fn daemon(&self, netns: &Netns) -> Result<Command> {
+        let mut nved = netns.command(&program("nved")?.to_string_lossy());
+        nved.args([
+            "--host",
+            &self.host,
+            "--uplink",
+            "eth0",
+            "--uplink-mode",
+            &self.mode,
+        ]);
+        let store = format!("redb://{}", self.dir.join("policy.redb").display());
+        nved.args(["--store", &store, "--socket"])
+            .arg(self.socket());
+        nved.arg("--pin").arg(&self.pin);
+        Ok(nved)
+    }
+
+    /// `nvectl` with the socket of this `nved`; the arguments are for the caller to add.
+    pub fn client(&self) -> Result<Command> {
+        let mut nvectl = Command::new(program("nvectl")?);
+        nvectl.arg("--socket").arg(self.socket());
+        Ok(nvectl)
+    }
+}
+
+/// A running `nved`. Dropping it unloads the dataplane, ends the process, and removes pins and state.
+#[derive(Debug)]
+pub struct Nve {
+    spec: NveSpec,
+    proc: Option<Proc>,
+    /// Removed after the process ended.
+    state: Option<TempDir>,
+}
+
+impl Nve {
+    /// Starts an `nved` for `host` in its namespace, uplink `eth0`, with state of its own.
+    pub fn start(netns: &Netns, host: &str, mode: &str) -> Result<Self> {
+        let state = TempDir::new(host)?;
+        let spec = NveSpec {
+            host: host.to_owned(),
+            mode: mode.to_owned(),
+            dir: state.path().to_owned(),
+            pin: Path::new(BPFFS).join(unique(host)),
+            detached: false,
+        };
+        let mut nve = Self::start_with(netns, spec)?;
+        nve.state = Some(state);
+        Ok(nve)
+    }
+
+    /// Starts an `nved` as told, and waits until its socket answers.
+    pub fn start_with(netns: &Netns, spec: NveSpec) -> Result<Self> {
+        if !bpffs_mounted() {
+            bail!("no BPF file system at {BPFFS}; run: mount -t bpf bpf {BPFFS}");
+        }
+        let mut nve = Self {
+            spec,
+            proc: None,
+            state: None,
+        };
+        nve.resume(netns)?;
+        Ok(nve)
+    }
+
+    /// Ends `nved` with SIGTERM; its dataplane goes on forwarding.
+    pub fn stop(&mut self) {
+        self.proc = None;
+    }
+
+    /// Starts `nved` again after [`Nve::stop`], with the same store and pins.
+    pub fn resume(&mut self, netns: &Netns) -> Result<()> {
+        let mut nved = self.spec.daemon(netns)?;
+        self.proc = Some(if self.spec.detached {
+            Proc::spawn_detached(&mut nved, &self.spec.dir.join("nved.log"))?
+        } else {
+            Proc::spawn(&mut nved)?
+        });
+        self.wait_for_socket()
+    }
+
+    /// The folder, socket and pins it uses.
+    pub fn spec(&self) -> &NveSpec {
+        &self.spec
+    }
+
+    /// The process id of `nved`.
+    pub fn pid(&self) -> Option<u32> {
+        self.proc.as_ref().map(Proc::pid)
+    }
+
+    /// What `nved` has logged so far.
+    pub fn log(&self) -> String {
+        self.proc
+            .as_ref()
+            .map(|proc| proc.stdout() + &proc.stderr())
+            .unwrap_or_default()
+    }
+
+    /// Runs `nvectl` with these arguments; its exit code is the caller's to judge.
+    pub fn nvectl(&self, args: &[&str]) -> Result<Output> {
+        output(self.spec.client()?.args(args), PATIENCE)
+    }
+
+    /// Keeps everything when the guard goes.
+    pub fn leave(mut self) {
+        if let Some(proc) = self.proc.take() {
+            proc.leave();
+        }
+        std::mem::forget(self);
+    }
+
+    fn wait_for_socket(&mut self) -> Result<()> {
+        let what = format!("nved of {}", self.spec.host);
+        let spec = self.spec.clone();
+        let proc = self.proc.as_mut().context("nved is not running")?;
+        let mut ended = None;
+        let answer = wait_until(&what, START, || {
+            if let Err(error) = proc.still_running() {
+                ended = Some(error);
+                return Ok(Some(()));
+            }
+            // Degraded is an answer too: nothing has been applied yet.
+            let status = output(spec.client()?.arg("status"), PATIENCE)?;
+            match status.code() {
+                0 | 1 => Ok(Some(())),
+                _ => status.success().map(|_| None),
+            }
+        });
+        match ended {
+            Some(error) => Err(error),
+            None => answer.with_context(|| self.log()),
+        }
+    }
+}
+
+impl Drop for Nve {
+    fn drop(&mut self) {
+        let unloaded = self
+            .spec
+            .client()
+            .and_then(|mut nvectl| run_always(nvectl.arg("unload")));
+        let running = self
+            .proc
+            .as_mut()
+            .is_some_and(|proc| proc.still_running().is_ok());
+        if let (true, Err(error)) = (running, unloaded) {
+            eprintln!("nved of {} did not unload: {error:#}", self.spec.host);
+        }
+        self.proc = None;
+        if let Err(error) = remove_pins(&self.spec.pin) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// The folder with `nved` and `nvectl`: `NVE_BIN_DIR`, or where cargo put the running program.
+pub fn bin_dir() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("NVE_BIN_DIR") {
+        return Ok(dir.into());
+    }
+    let exe = std::env::current_exe().context("cannot tell where this program is")?;
+    let dir = exe.parent().context("this program is in no folder")?;
+    // Test programs are one folder below the others.
+    let dir = if dir.ends_with("deps") {
+        dir.parent().unwrap_or(dir)
+    } else {
+        dir
+    };
+    Ok(dir.to_owned())
+}
+
+fn program(name: &str) -> Result<PathBuf> {
+    let file = bin_dir()?.join(name);
+    if !file.exists() {
+        bail!(
+            "{} is not there; run `cargo build`, or name its folder in NVE_BIN_DIR",
+            file.display()
+        );
+    }
+    Ok(file)
+}

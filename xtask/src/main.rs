@@ -1,0 +1,58 @@
+//! `cargo xtask VERB`: everything a developer does with this project.
+
+mod build_ebpf;
+mod demo;
+mod lint;
+mod serve_http;
+mod setup;
+mod test;
+
+use anyhow::Result;
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Project verbs. Each first makes sure of what it needs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Verb {
+    /// Install missing packages, the eBPF toolchain and its linker
+    Setup,
+    /// Build the eBPF object; print its path and size
+    BuildEbpf,
+    /// Check format, clippy, and the length of files
+    Lint,
+    /// Lint, then run every test and the demo; as root the privileged ones too
+    Test {
+        /// Only tests whose name contains this; no lint then
+        filter: Option<String>,
+    },
+    /// Show two tenants with the same addresses on two hosts, in network namespaces
+    Demo(demo::Options),
+    /// Answer every HTTP request with one line of text (the demo's tenants do)
+    #[command(hide = true)]
+    ServeHttp { port: u16, text: String },
+}
+
+/// Whether the answer is yes; a verb that failed to find out is an error.
+fn run(verb: &Verb) -> Result<bool> {
+    match verb {
+        Verb::Setup => setup::run()?,
+        Verb::BuildEbpf => setup::run().and_then(|()| build_ebpf::run())?,
+        Verb::Lint => lint::run()?,
+        Verb::ServeHttp { port, text } => serve_http::run(*port, text)?,
+        Verb::Demo(options) => return demo::run(*options),
+        Verb::Test { filter } => return test::run(filter.as_deref()),
+    }
+    Ok(true)
+}
+
+fn main() -> ExitCode {
+    match run(&Verb::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
