@@ -174,7 +174,7 @@ impl Dataplane {
         self.maps
             .tx_ports
             .insert(ifindex, ifindex, None, 0)
-            .map_err(failed("TX_PORTS"))
+            .map_err(|source| Error::TxPort { ifindex, source })
     }
 
     fn tx_ports(&self) -> Result<Vec<u32>, Error> {

@@ -92,7 +92,7 @@ impl Layout {
 
     /// How many entries a pinned map has room for.
     pub fn room(pin: &Path) -> Option<u32> {
-        Self::pinned(&MapInfo::from_pin(pin).ok()?)?.entries
+        Self::pinned(&MapInfo::from_pin(pin).ok()?).entries
     }
 
     fn of<K, V>(entries: Option<u32>) -> Self {
@@ -103,12 +103,12 @@ impl Layout {
         }
     }
 
-    fn pinned(info: &MapInfo) -> Option<Self> {
-        Some(Self {
-            key: info.key_size().ok()?,
-            value: Some(info.value_size().ok()?),
-            entries: Some(info.max_entries().ok()?),
-        })
+    fn pinned(info: &MapInfo) -> Self {
+        Self {
+            key: info.key_size(),
+            value: Some(info.value_size()),
+            entries: Some(info.max_entries()),
+        }
     }
 
     fn fits(self, pinned: Self) -> bool {
@@ -139,11 +139,10 @@ pub fn check(folder: &Path, lookup_capacity: u32) -> Result<(), Mismatch> {
         let Ok(info) = MapInfo::from_pin(&path) else {
             continue;
         };
-        let (Some(needed), Some(found)) =
-            (Layout::needed(name, lookup_capacity), Layout::pinned(&info))
-        else {
+        let Some(needed) = Layout::needed(name, lookup_capacity) else {
             continue;
         };
+        let found = Layout::pinned(&info);
         if !needed.fits(found) {
             return Err(Mismatch::Sizes {
                 path: path.display().to_string(),

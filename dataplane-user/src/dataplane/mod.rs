@@ -88,6 +88,14 @@ pub enum Error {
         /// Why.
         source: aya::maps::MapError,
     },
+    /// A device cannot be made a target of XDP redirects.
+    #[error("map TX_PORTS, interface {ifindex}: {source}")]
+    TxPort {
+        /// The device.
+        ifindex: u32,
+        /// Why.
+        source: aya::maps::xdp::XdpMapError,
+    },
     /// A pin cannot be made or removed.
     #[error("pin {path}: {source}", path = path.display())]
     Pin {

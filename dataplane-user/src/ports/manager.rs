@@ -134,7 +134,7 @@ impl Manager {
                 netns: netns.identity,
                 wanted: wanted.clone(),
             };
-            if self.set_up.get(port) == Some(&now) && found.up && found.mtu == wanted.mtu.into() {
+            if self.set_up.get(port) == Some(&now) && found.up && found.mtu == u32::from(wanted.mtu) {
                 return Ok(attachment(found));
             }
         }

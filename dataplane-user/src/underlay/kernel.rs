@@ -76,8 +76,8 @@ impl Resolver {
         let ask = RouteMessageBuilder::<IpAddr>::new()
             .destination_prefix(pa, prefix)
             .ok()?;
-        let route = self.handle.route().get(ask.build()).execute().try_next();
-        let route = Route::from(&route.await.ok()??);
+        let mut answers = self.handle.route().get(ask.build()).execute();
+        let route = Route::from(&answers.try_next().await.ok()??);
         let device = seen.by_index(route.ifindex)?;
         let next_hop = route.gateway.unwrap_or(pa);
         Some(Path {

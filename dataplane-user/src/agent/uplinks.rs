@@ -1,0 +1,76 @@
+//! Programs on the uplinks.
+
+use std::collections::BTreeMap;
+
+use rtnetlink::Handle;
+
+use super::{Agent, StartError, Uplink};
+use crate::{
+    dataplane::{Dataplane, Error, links::Device},
+    netdev::{Inventory, NetDevice},
+    ports::ethtool,
+    settings::Settings,
+};
+
+/// Attaches to all uplinks; all of them must be there.
+pub(super) async fn attach_all(
+    dataplane: &mut Dataplane,
+    settings: &Settings,
+    netlink: &Handle,
+) -> Result<BTreeMap<String, Uplink>, StartError> {
+    let seen = Inventory::read(netlink).await?;
+    let mut uplinks = BTreeMap::new();
+    for name in &settings.uplinks {
+        let device = seen
+            .by_name(name)
+            .ok_or_else(|| StartError::NoUplink(name.clone()))?;
+        uplinks.insert(name.clone(), attach(dataplane, settings, device)?);
+    }
+    Ok(uplinks)
+}
+
+impl Agent {
+    /// Follows uplinks that vanish, come back or change.
+    pub(super) fn follow_uplinks(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {
+        for name in self.settings.uplinks.clone() {
+            let Some(device) = seen.by_name(&name) else {
+                self.uplinks.remove(&name);
+                conditions.push(format!("uplink {name} is not there"));
+                continue;
+            };
+            if !device.up {
+                conditions.push(format!("uplink {name} is down"));
+            }
+            let known = self.uplinks.get_mut(&name);
+            if let Some(uplink) = known.filter(|u| u.device.ifindex == device.ifindex) {
+                uplink.mtu = device.mtu;
+                continue;
+            }
+            match attach(&mut self.dataplane, &self.settings, device) {
+                Ok(uplink) => drop(self.uplinks.insert(name, uplink)),
+                Err(error) => conditions.push(error.to_string()),
+            }
+        }
+    }
+}
+
+fn attach(
+    dataplane: &mut Dataplane,
+    settings: &Settings,
+    found: &NetDevice,
+) -> Result<Uplink, Error> {
+    let device = Device {
+        name: found.name.clone(),
+        ifindex: found.ifindex,
+    };
+    // A device without the ioctl has no name for its driver either.
+    let driver = ethtool::driver(&found.name).unwrap_or_default();
+    let hooks = dataplane.attach_uplink(&device, &driver, settings.uplink_mode)?;
+    tracing::info!("uplink {} uses {}", found.name, hooks.as_str());
+    Ok(Uplink {
+        device,
+        hooks,
+        driver,
+        mtu: found.mtu,
+    })
+}
