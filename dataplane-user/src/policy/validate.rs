@@ -1,5 +1,25 @@
-//! STUB
-use super::{document::Document, fault::Fault, model::Policy};
+//! Every rule about names, numbers and references, all faults at once.
+//!
+//! A file for each kind. A fault's follow-ups are left out: a port in a subnet
+//! that is itself at fault gets no fault for that. Maps find the other party of a
+//! conflict, so the work grows with the number of documents, not its square.
+
+mod endpoint;
+mod host;
+mod names;
+mod network;
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
+
+use super::{
+    document::{Document, VirtualSubnetSpec},
+    fault::Fault,
+    key::Key,
+    model::Policy,
+};
 
 /// A document and its number in the request; `None` for a stored one.
 pub type Numbered = (Option<usize>, Document);
@@ -10,12 +30,148 @@ pub fn numbered(documents: impl IntoIterator<Item = Document>) -> Vec<Numbered> 
     documents.map(|(i, d)| (Some(i), d)).collect()
 }
 
-/// What would be stored after applying.
-pub fn merge(_stored: Vec<Document>, _applied: Vec<Document>) -> Vec<Numbered> {
-    unimplemented!()
+/// What would be stored after `applied`: stored documents that it does not
+/// replace, then those of the request (also two of one name, for `validate` to find).
+pub fn merge(stored: Vec<Document>, applied: Vec<Document>) -> Vec<Numbered> {
+    let replaced: HashSet<Key> = applied.iter().map(Key::of).collect();
+    let kept = stored
+        .into_iter()
+        .filter(|d| !replaced.contains(&Key::of(d)));
+    let kept = kept.map(|document| (None, document));
+    kept.chain(numbered(applied)).collect()
 }
 
-/// Checks every rule.
-pub fn validate(_documents: &[Numbered]) -> Result<Policy, Vec<Fault>> {
-    unimplemented!()
+/// Checks every rule. The faults are in the documents' order, those of stored
+/// documents last; such a fault carries the number of the document in the request
+/// that brought it about.
+pub fn validate(documents: &[Numbered]) -> Result<Policy, Vec<Fault>> {
+    let mut checker = Checker::default();
+    let fresh = checker.names(documents);
+    // Each kind refers to those before it only.
+    for (at, document) in &fresh {
+        match document {
+            Document::ProviderNetwork(d) => checker.provider_network(at, &d.spec),
+            Document::Host(d) => checker.host(at, &d.spec),
+            Document::VMNetwork(d) => checker.vm_network(at, d),
+            Document::Port(_) | Document::LookupRecord(_) => {}
+        }
+    }
+    for (at, document) in &fresh {
+        if let Document::Port(d) = document {
+            checker.port(at, d);
+        }
+    }
+    for (at, document) in &fresh {
+        if let Document::LookupRecord(d) = document {
+            checker.lookup_record(at, d);
+        }
+    }
+    checker.finish()
 }
+
+/// What the checks share: faults so far, the policy so far, and who has what.
+#[derive(Default)]
+struct Checker<'d> {
+    faults: Vec<Fault>,
+    policy: Policy,
+    /// Number in the request of each object.
+    objects: HashMap<Key, Option<usize>>,
+    /// Routing domains by GUID.
+    domains: HashMap<uuid::Uuid, Key>,
+    /// Every VSID as written, valid or not: its VM network and subnet.
+    vsids: HashMap<u32, SubnetAt<'d>>,
+    ends: endpoint::Ends<'d>,
+}
+
+/// A subnet as written.
+struct SubnetAt<'d> {
+    network: &'d str,
+    rdid: uuid::Uuid,
+    spec: &'d VirtualSubnetSpec,
+    gateways: Vec<IpAddr>,
+}
+
+/// The document that is checked.
+#[derive(Clone, Debug)]
+struct Subject {
+    document: Option<usize>,
+    key: Key,
+}
+
+impl<'d> Checker<'d> {
+    /// Names are there and well-formed, and each object stands once. Returns the
+    /// documents to look into.
+    fn names(&mut self, documents: &'d [Numbered]) -> Vec<(Subject, &'d Document)> {
+        let mut fresh = Vec::with_capacity(documents.len());
+        for (number, document) in documents {
+            let key = Key::of(document);
+            let at = Subject {
+                document: *number,
+                key,
+            };
+            self.metadata(&at, document);
+            if let Some(other) = self.objects.get(&at.key) {
+                let place = other.map_or("stored".to_owned(), |n| format!("document {}", n + 1));
+                let message = format!("{} is there already, as {place}", at.key);
+                self.fault(&at, "", message, "remove one of the two");
+                continue;
+            }
+            self.objects.insert(at.key.clone(), *number);
+            fresh.push((at, document));
+        }
+        fresh
+    }
+
+    fn fault(
+        &mut self,
+        at: &Subject,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.faults.push(Fault {
+            document: at.document,
+            object: at.key.clone(),
+            path: path.into(),
+            message: message.into(),
+            hint: hint.into(),
+            related: Vec::new(),
+        });
+    }
+
+    /// A fault between two objects; call it directly after [`Self::fault`].
+    fn relates_to(&mut self, other: Key) {
+        if let Some(fault) = self.faults.last_mut() {
+            fault.related.push(other);
+        }
+    }
+
+    fn unsupported(&mut self, at: &Subject, path: impl Into<String>, what: &str, hint: &str) {
+        self.fault(at, path, format!("{what} is not supported yet"), hint);
+    }
+
+    fn finish(mut self) -> Result<Policy, Vec<Fault>> {
+        if self.faults.is_empty() {
+            return Ok(self.policy);
+        }
+        self.faults
+            .sort_by_key(|fault| fault.document.unwrap_or(usize::MAX));
+        for fault in self.faults.iter_mut().filter(|f| f.document.is_none()) {
+            blame(fault, &self.objects);
+        }
+        Err(self.faults)
+    }
+}
+
+/// Says which document of the request put a stored object in the wrong.
+fn blame(fault: &mut Fault, objects: &HashMap<Key, Option<usize>>) {
+    let number = |key: &Key| Some((key.clone(), (*objects.get(key)?)?));
+    if let Some((key, number)) = fault.related.iter().find_map(number) {
+        fault.document = Some(number);
+        let place = number + 1;
+        fault.message += &format!(", because of {key} (document {place} of the request)");
+    }
+}
+
+#[cfg(test)]
+mod tests;
