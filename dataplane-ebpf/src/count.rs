@@ -11,30 +11,32 @@ use crate::{
 /// Counts a packet as received, and as what became of it.
 #[inline(always)]
 pub fn outcome(direction: Direction, outcome: &Outcome) {
-    let Outcome { verdict, slot, len } = outcome;
+    let Outcome {
+        verdict,
+        target,
+        slot,
+        len,
+    } = *outcome;
     let received = match direction {
         Direction::Egress => Counter::EgressReceived,
         Direction::Ingress => Counter::IngressReceived,
     };
-    event(*slot, received, *len);
-    match verdict {
-        Ok(Verdict::Encapped { .. }) => event(*slot, Counter::EgressEncapped, *len),
-        Ok(Verdict::Replied { .. }) => event(*slot, Counter::EgressReplied, *len),
-        Ok(Verdict::Delivered { slot: to, .. }) => match direction {
-            Direction::Egress => {
-                event(*slot, Counter::EgressDelivered, *len);
-                event(*to, Counter::LocalReceived, *len);
-            }
-            Direction::Ingress => event(*to, Counter::IngressDelivered, *len),
-        },
-        Ok(Verdict::Passed) => match direction {
-            Direction::Egress => event(*slot, Counter::EgressPassed, *len),
-            Direction::Ingress => event(*slot, Counter::IngressPassed, *len),
-        },
-        Err(reason) => add(
-            DROPS.get_ptr_mut(drop_index(*slot, direction, *reason)),
-            *len,
-        ),
+    event(slot, received, len);
+    match (verdict, direction) {
+        (Verdict::Encapped, _) => event(slot, Counter::EgressEncapped, len),
+        (Verdict::Replied, _) => event(slot, Counter::EgressReplied, len),
+        (Verdict::Delivered, Direction::Egress) => {
+            event(slot, Counter::EgressDelivered, len);
+            event(target.slot, Counter::LocalReceived, len);
+        }
+        (Verdict::Delivered, Direction::Ingress) => {
+            event(target.slot, Counter::IngressDelivered, len);
+        }
+        (Verdict::Passed, Direction::Egress) => event(slot, Counter::EgressPassed, len),
+        (Verdict::Passed, Direction::Ingress) => event(slot, Counter::IngressPassed, len),
+        (Verdict::Dropped(reason), _) => {
+            add(DROPS.get_ptr_mut(drop_index(slot, direction, reason)), len);
+        }
     }
 }
 

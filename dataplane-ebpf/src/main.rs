@@ -10,7 +10,10 @@ mod packet;
 mod pipeline;
 
 use aya_ebpf::{
-    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    bindings::{
+        TC_ACT_SHOT, TC_ACT_UNSPEC,
+        xdp_action::{XDP_DROP, XDP_PASS, XDP_TX},
+    },
     helpers::generated::{bpf_redirect, bpf_redirect_peer},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
@@ -19,7 +22,7 @@ use dataplane_common::{abi::stats::Direction, reason::DropReason};
 
 use crate::{
     packet::{tc::Skb, xdp::Buff},
-    pipeline::{Outcome, Verdict},
+    pipeline::{Outcome, Target, Verdict},
 };
 
 /// vport -> underlay, at TC.
@@ -37,54 +40,50 @@ pub fn nve_tc_ingress(ctx: TcContext) -> i32 {
 /// vport -> underlay, at XDP: for frames that are complete.
 #[xdp]
 pub fn nve_xdp_egress(ctx: XdpContext) -> u32 {
-    xdp_verdict(Direction::Egress, pipeline::egress(&mut Buff::new(ctx)))
+    xdp_action(Direction::Egress, pipeline::egress(&mut Buff::new(ctx)))
 }
 
 /// underlay -> vport, at XDP.
 #[xdp]
 pub fn nve_xdp_ingress(ctx: XdpContext) -> u32 {
-    xdp_verdict(Direction::Ingress, pipeline::ingress(&mut Buff::new(ctx)))
+    xdp_action(Direction::Ingress, pipeline::ingress(&mut Buff::new(ctx)))
 }
 
 #[inline(always)]
 fn tc_action(direction: Direction, outcome: Outcome) -> i32 {
     count::outcome(direction, &outcome);
+    let Target { ifindex, peer, .. } = outcome.target;
     match outcome.verdict {
-        // SAFETY: the helpers take plain numbers and only record the target.
-        Ok(Verdict::Encapped { ifindex }) => unsafe { bpf_redirect(ifindex, 0) as i32 },
+        // SAFETY: the helper takes plain numbers and only records the target; `peer`
+        // was found out by the agent when it attached the port.
+        Verdict::Delivered if peer != 0 => unsafe { bpf_redirect_peer(ifindex, 0) as i32 },
         // SAFETY: as above.
-        Ok(Verdict::Replied { ifindex }) => unsafe { bpf_redirect(ifindex, 0) as i32 },
-        // SAFETY: as above; `peer` was found out by the agent when it attached the port.
-        Ok(Verdict::Delivered { ifindex, peer, .. }) => unsafe {
-            if peer {
-                bpf_redirect_peer(ifindex, 0) as i32
-            } else {
-                bpf_redirect(ifindex, 0) as i32
-            }
+        Verdict::Encapped | Verdict::Delivered | Verdict::Replied => unsafe {
+            bpf_redirect(ifindex, 0) as i32
         },
         // "Next": other programs on the device, then the stack.
-        Ok(Verdict::Passed) => TC_ACT_UNSPEC,
-        Err(_) => TC_ACT_SHOT,
+        Verdict::Passed => TC_ACT_UNSPEC,
+        Verdict::Dropped(_) => TC_ACT_SHOT,
     }
 }
 
 /// What XDP passes goes to the TC program on the same device, which decides
 /// and counts it.
 #[inline(always)]
-fn xdp_verdict(direction: Direction, mut outcome: Outcome) -> u32 {
+fn xdp_action(direction: Direction, mut outcome: Outcome) -> u32 {
     let action = match outcome.verdict {
-        Ok(Verdict::Encapped { ifindex } | Verdict::Delivered { ifindex, .. }) => {
-            match maps::TX_PORTS.redirect(ifindex, 0) {
+        Verdict::Encapped | Verdict::Delivered => {
+            match maps::TX_PORTS.redirect(outcome.target.ifindex, 0) {
                 Ok(action) => action,
                 Err(_) => {
-                    outcome.verdict = Err(DropReason::NoLocalPort);
-                    xdp_action::XDP_DROP
+                    outcome.verdict = Verdict::Dropped(DropReason::NoLocalPort);
+                    XDP_DROP
                 }
             }
         }
-        Ok(Verdict::Replied { .. }) => xdp_action::XDP_TX,
-        Ok(Verdict::Passed) => return xdp_action::XDP_PASS,
-        Err(_) => xdp_action::XDP_DROP,
+        Verdict::Replied => XDP_TX,
+        Verdict::Passed => return XDP_PASS,
+        Verdict::Dropped(_) => XDP_DROP,
     };
     count::outcome(direction, &outcome);
     action

@@ -8,7 +8,7 @@ use dataplane_common::{
     forward::{
         self, Deliver, Egress, Encap, Tables as _,
         arp::ArpReply,
-        ingress::{self, Ingress, Tunnel},
+        ingress::{self, Tunnel},
         parse::{self, Headers, Net},
     },
     reason::DropReason,
@@ -22,28 +22,68 @@ use dataplane_common::{
 
 use crate::{maps::Maps, packet::Packet};
 
-/// What was done with a packet; the entry point tells the kernel.
+/// What was done with a packet; the entry point tells the kernel. One word: a
+/// variant with fields of its own would leave registers unwritten on the other
+/// ways, and the verifier refuses a program that so much as copies one.
 #[derive(Clone, Copy)]
 pub enum Verdict {
     /// An outer header is in front; it goes out of the uplink.
-    Encapped { ifindex: u32 },
-    /// It goes to a port of this host, whose counters are in `slot`. `peer`: by
-    /// `bpf_redirect_peer`.
-    Delivered { ifindex: u32, slot: u32, peer: bool },
+    Encapped,
+    /// It goes to a port of this host.
+    Delivered,
     /// It became an answer to its sender.
-    Replied { ifindex: u32 },
+    Replied,
     /// Untouched; at XDP, left to the TC program.
     Passed,
+    /// It ends here.
+    Dropped(DropReason),
 }
 
-/// A verdict or a drop, and whose counters move.
+/// Where a packet goes; all zero when nowhere.
+#[derive(Clone, Copy, Default)]
+pub struct Target {
+    /// Device.
+    pub ifindex: u32,
+    /// Slot of the port that gets it.
+    pub slot: u32,
+    /// 1: by `bpf_redirect_peer`.
+    pub peer: u32,
+}
+
+/// What was done, and whose counters move.
+#[derive(Clone, Copy)]
 pub struct Outcome {
-    /// What was done, or why the packet ends here.
-    pub verdict: Result<Verdict, DropReason>,
-    /// Slot of the port; 0 while none is known.
+    /// What was done.
+    pub verdict: Verdict,
+    /// Where it goes.
+    pub target: Target,
+    /// Slot of the port that sent it; 0 from the underlay.
     pub slot: u32,
     /// Bytes of the frame as it came.
     pub len: u32,
+}
+
+type Done = Result<(Verdict, Target), DropReason>;
+
+const PASSED: Done = Ok((Verdict::Passed, NOWHERE));
+const NOWHERE: Target = Target {
+    ifindex: 0,
+    slot: 0,
+    peer: 0,
+};
+
+#[inline(always)]
+fn outcome(done: Done, slot: u32, len: u32) -> Outcome {
+    let (verdict, target) = match done {
+        Ok(done) => done,
+        Err(reason) => (Verdict::Dropped(reason), NOWHERE),
+    };
+    Outcome {
+        verdict,
+        target,
+        slot,
+        len,
+    }
 }
 
 /// vport -> underlay or another port of this host.
@@ -51,25 +91,16 @@ pub struct Outcome {
 pub fn egress<P: Packet>(packet: &mut P) -> Outcome {
     let len = packet.len();
     let Some(port) = Maps.vport(packet.ifindex()) else {
-        return Outcome {
-            verdict: Ok(Verdict::Passed),
-            slot: 0,
-            len,
-        };
+        return outcome(PASSED, 0, len);
     };
-    let verdict = from_port(packet, port);
-    Outcome {
-        verdict,
-        slot: port.slot,
-        len,
-    }
+    outcome(from_port(packet, port), port.slot, len)
 }
 
 #[inline(always)]
-fn from_port<P: Packet>(packet: &mut P, port: &Vport) -> Result<Verdict, DropReason> {
+fn from_port<P: Packet>(packet: &mut P, port: &Vport) -> Done {
     let tags = forward::egress::strip_tags(port, packet.tags())?;
     if tags > 0 && !packet.strip(tags)? {
-        return Ok(Verdict::Passed);
+        return PASSED;
     }
     let headers = parse::headers(packet, 0)?;
     match forward::egress(&Maps, port, &headers)? {
@@ -83,39 +114,39 @@ fn from_port<P: Packet>(packet: &mut P, port: &Vport) -> Result<Verdict, DropRea
 }
 
 #[inline(always)]
-fn encapsulate<P: Packet>(
-    packet: &mut P,
-    headers: &Headers,
-    encap: &Encap,
-) -> Result<Verdict, DropReason> {
+fn encapsulate<P: Packet>(packet: &mut P, headers: &Headers, encap: &Encap) -> Done {
     let eth = EthHeader::new(encap.dst_mac, headers.eth.src, headers.eth.ethertype());
     packet.push_outer(&encap.outer, eth)?;
-    Ok(Verdict::Encapped {
+    let target = Target {
         ifindex: encap.ifindex,
-    })
+        ..NOWHERE
+    };
+    Ok((Verdict::Encapped, target))
 }
 
 #[inline(always)]
-fn answer<P: Packet>(packet: &mut P, reply: &ArpReply) -> Result<Verdict, DropReason> {
+fn answer<P: Packet>(packet: &mut P, reply: &ArpReply) -> Done {
     packet.store(0, reply.eth).ok_or(DropReason::Truncated)?;
     packet
         .store(ether::LEN, reply.arp)
         .ok_or(DropReason::Truncated)?;
-    Ok(Verdict::Replied {
+    let target = Target {
         ifindex: packet.ifindex(),
-    })
+        ..NOWHERE
+    };
+    Ok((Verdict::Replied, target))
 }
 
 /// underlay -> vport; everything that is not NVGRE to one of our PAs passes.
 #[inline(always)]
 pub fn ingress<P: Packet>(packet: &mut P) -> Outcome {
     let len = packet.len();
-    let (verdict, slot) = match from_underlay(packet) {
+    let done = match from_underlay(packet) {
         Ok(Some((tunnel, headers))) => to_port(packet, &tunnel, &headers),
-        Ok(None) => (Ok(Verdict::Passed), 0),
-        Err(reason) => (Err(reason), 0),
+        Ok(None) => PASSED,
+        Err(reason) => Err(reason),
     };
-    Outcome { verdict, slot, len }
+    outcome(done, 0, len)
 }
 
 /// The outer headers, checked; `None` when the packet is the host's.
@@ -126,13 +157,14 @@ fn from_underlay<P: Packet>(packet: &mut P) -> Result<Option<(Tunnel, Headers)>,
     if packet.tags() > 0 {
         return Ok(None);
     }
-    let (Some(eth), Some(ip)) = (
-        packet.load::<EthHeader>(0),
-        packet.load::<Ipv4Header>(ether::LEN),
-    ) else {
+    match packet.load::<EthHeader>(0) {
+        Some(eth) if eth.ethertype() == ether::IPV4 => {}
+        _ => return Ok(None),
+    }
+    let Some(ip) = packet.load::<Ipv4Header>(ether::LEN) else {
         return Ok(None);
     };
-    if !ingress::is_ours(&Maps, &eth, &ip) {
+    if !ingress::is_ours(&Maps, &ip) {
         return Ok(None);
     }
     ingress::outer_valid(&ip, packet.len(), P::BEFORE_STACK)?;
@@ -147,26 +179,8 @@ fn from_underlay<P: Packet>(packet: &mut P) -> Result<Option<(Tunnel, Headers)>,
 }
 
 #[inline(always)]
-fn to_port<P: Packet>(
-    packet: &mut P,
-    tunnel: &Tunnel,
-    headers: &Headers,
-) -> (Result<Verdict, DropReason>, u32) {
-    match ingress::ingress(&Maps, tunnel, headers) {
-        Ok(accepted) => (
-            decapsulate(packet, headers, &accepted),
-            accepted.deliver.port.slot,
-        ),
-        Err(reason) => (Err(reason), 0),
-    }
-}
-
-#[inline(always)]
-fn decapsulate<P: Packet>(
-    packet: &mut P,
-    headers: &Headers,
-    accepted: &Ingress<'_>,
-) -> Result<Verdict, DropReason> {
+fn to_port<P: Packet>(packet: &mut P, tunnel: &Tunnel, headers: &Headers) -> Done {
+    let accepted = ingress::ingress(&Maps, tunnel, headers)?;
     packet.pop_outer(headers.eth)?;
     if let Some(ip) = accepted.marked {
         packet
@@ -190,10 +204,12 @@ fn set_dst<P: Packet>(
 }
 
 #[inline(always)]
-fn delivered(deliver: &Deliver<'_>, may_peer: bool) -> Verdict {
-    Verdict::Delivered {
+fn delivered(deliver: &Deliver<'_>, may_peer: bool) -> (Verdict, Target) {
+    let peer = may_peer && deliver.port.has(Vport::PEER);
+    let target = Target {
         ifindex: deliver.ifindex,
         slot: deliver.port.slot,
-        peer: may_peer && deliver.port.has(Vport::PEER),
-    }
+        peer: u32::from(peer),
+    };
+    (Verdict::Delivered, target)
 }

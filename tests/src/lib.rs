@@ -1,1 +1,7 @@
-//! Harness of the privileged tests.
+//! Harness of the privileged tests: packets as data, programs run on them by
+//! the kernel (`BPF_PROG_TEST_RUN`), networks from `xtask::lab`.
+
+pub mod expect;
+pub mod packet;
+pub mod policy;
+pub mod prog_run;

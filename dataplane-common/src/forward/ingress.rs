@@ -38,13 +38,10 @@ pub struct Ingress<'t> {
     pub marked: Option<Ipv4Header>,
 }
 
-/// Whether the packet is GRE to one of our PAs; anything else is the host's.
+/// Whether the IPv4 packet is GRE to one of our PAs; anything else is the host's.
 #[inline(always)]
-pub fn is_ours<T: Tables>(tables: &T, eth: &EthHeader, ip: &Ipv4Header) -> bool {
-    eth.ethertype() == ether::IPV4
-        && ip.version() == 4
-        && ip.protocol() == ipv4::GRE
-        && tables.is_local_pa(&pa::from_v4(ip.dst))
+pub fn is_ours<T: Tables>(tables: &T, ip: &Ipv4Header) -> bool {
+    ip.version() == 4 && ip.protocol() == ipv4::GRE && tables.is_local_pa(&pa::from_v4(ip.dst))
 }
 
 /// The outer IPv4 header is sound and no later fragment. `len`: bytes of the frame.

@@ -4,6 +4,7 @@
 //! test panics. What a killed run leaves behind bears the run's pid and is found by [`sweep`].
 
 mod bpffs;
+mod command;
 mod interrupt;
 mod names;
 mod netns;
@@ -14,11 +15,12 @@ mod topology;
 mod wait;
 
 pub use bpffs::{BPFFS, bpffs_mounted, remove_pins};
+pub use command::{Output, PATIENCE, output, run, run_always};
 pub use interrupt::{catch_signals, interrupted};
 pub use names::{TempDir, pid_alive, sweep, unique};
 pub use netns::Netns;
 pub use nve::{Nve, NveSpec, bin_dir};
-pub use process::{Output, PATIENCE, Proc, output, run, run_always};
+pub use process::Proc;
 pub use skip::{SKIP_LOG, skip};
 pub use topology::{Host, Topology, two_hosts};
 pub use wait::wait_until;

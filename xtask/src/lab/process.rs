@@ -1,70 +1,19 @@
 //! Child processes that are bounded in time, keep their output, and end when their guard does.
 
-use super::interrupted;
+use super::{Output, interrupted};
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a command may take unless its caller knows better.
-pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a process has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
 const INTERVAL: Duration = Duration::from_millis(5);
-
-/// What a command said and how it ended.
-#[derive(Debug)]
-pub struct Output {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// Its standard output.
-    pub stdout: String,
-    /// Its standard error.
-    pub stderr: String,
-    line: String,
-}
-
-impl Output {
-    /// Fails unless the command succeeded; the error has everything that it said.
-    pub fn success(self) -> Result<Self> {
-        if self.status.success() {
-            return Ok(self);
-        }
-        let Self {
-            status,
-            stdout,
-            stderr,
-            line,
-        } = self;
-        bail!("`{line}` failed: {status}\n--- stdout\n{stdout}--- stderr\n{stderr}---");
-    }
-
-    /// The exit code, or 128 + signal as shells count it.
-    pub fn code(&self) -> i32 {
-        let by_signal = || self.status.signal().map_or(-1, |signal| 128 + signal);
-        self.status.code().unwrap_or_else(by_signal)
-    }
-}
-
-/// Runs a command to its end and fails when it does.
-pub fn run(command: &mut Command) -> Result<Output> {
-    output(command, PATIENCE)?.success()
-}
-
-/// Runs a command for at most `limit`; a failure of the command is not an error here.
-pub fn output(command: &mut Command, limit: Duration) -> Result<Output> {
-    Proc::spawn(command)?.finish(limit, interrupted)
-}
-
-/// [`run`] for cleaning up: goes on after a signal was caught.
-pub fn run_always(command: &mut Command) -> Result<Output> {
-    Proc::spawn(command)?.finish(PATIENCE, || Ok(()))?.success()
-}
 
 /// A running child process. Dropping the guard ends it: SIGTERM, then SIGKILL.
 ///
@@ -166,7 +115,11 @@ impl Proc {
         self.finish(GRACE, || Ok(()))
     }
 
-    fn finish(mut self, limit: Duration, go_on: impl Fn() -> Result<()>) -> Result<Output> {
+    pub(super) fn finish(
+        mut self,
+        limit: Duration,
+        go_on: impl Fn() -> Result<()>,
+    ) -> Result<Output> {
         let Some(status) = self.poll(limit, go_on)? else {
             bail!(
                 "`{}` did not end within {limit:?}\n--- stdout\n{}--- stderr\n{}---",
@@ -251,37 +204,12 @@ fn contents(file: &File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::{self, PATIENCE};
 
     fn sh(script: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         command
-    }
-
-    #[test]
-    fn a_failure_tells_command_status_and_output() {
-        let error = run(&mut sh("echo out; echo err >&2; exit 3"))
-            .unwrap_err()
-            .to_string();
-        for part in [
-            "`sh -c 'echo out;",
-            "exit status: 3",
-            "stdout\nout\n",
-            "stderr\nerr\n",
-        ] {
-            assert!(error.contains(part), "{part:?} is not in {error}");
-        }
-    }
-
-    #[test]
-    fn a_command_is_bounded_in_time() {
-        let started = Instant::now();
-        let error = output(&mut sh("exec sleep 60"), Duration::from_millis(50)).unwrap_err();
-        assert!(
-            error.to_string().contains("did not end within 50ms"),
-            "{error}"
-        );
-        assert!(started.elapsed() < GRACE, "SIGTERM is enough");
     }
 
     #[test]
@@ -291,12 +219,12 @@ mod tests {
         ))
         .unwrap();
         let pid = proc.pid();
-        super::super::wait_until("the trap", PATIENCE, || {
+        lab::wait_until("the trap", PATIENCE, || {
             Ok((proc.stdout() == "ready\n").then_some(()))
         })
         .unwrap();
         proc.still_running().unwrap();
         drop(proc);
-        assert!(!super::super::pid_alive(pid));
+        assert!(!lab::pid_alive(pid));
     }
 }

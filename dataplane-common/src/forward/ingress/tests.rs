@@ -19,7 +19,7 @@ fn decide<'t>(tables: &'t HostTables, frame: &[u8]) -> Result<Option<Ingress<'t>
     let Some(ip) = frame.load::<Ipv4Header>(14) else {
         return Ok(None);
     };
-    if !is_ours(tables, &eth, &ip) {
+    if eth.ethertype() != ether::IPV4 || !is_ours(tables, &ip) {
         return Ok(None);
     }
     outer_valid(&ip, frame.len(), true)?;

@@ -1,0 +1,280 @@
+//! Runs the real programs on single packets (`BPF_PROG_TEST_RUN`).
+//!
+//! The kernel gives such a packet to the loopback device, ifindex 1. Redirects
+//! are not carried out, but the return code and the counters tell them apart.
+
+use std::collections::BTreeMap;
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, HashMap, PerCpuArray, xdp::DevMapHash},
+    programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp},
+};
+use dataplane_common::abi::stats::{COUNTERS_PER_SLOT, Count, Counter, DROPS_PER_SLOT, Direction};
+use dataplane_common::abi::{config::Config, underlay::NextHop};
+use dataplane_common::reason::{DropReason, REASONS};
+use dataplane_user::{dataplane::OBJECT, policy::table_image::TableImage};
+
+use crate::policy::{RED_6, SENDER};
+
+/// The two hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Classifier at tcx or clsact.
+    Tc,
+    /// Native or generic XDP.
+    Xdp,
+}
+
+/// What the kernel says of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// The program's return code.
+    pub action: Action,
+    /// The packet afterwards.
+    pub frame: Vec<u8>,
+}
+
+/// A return code, the same words for both hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `TC_ACT_SHOT`, `XDP_DROP`.
+    Drop,
+    /// `TC_ACT_UNSPEC`, `XDP_PASS`.
+    Pass,
+    /// `XDP_TX`.
+    Transmit,
+    /// `TC_ACT_REDIRECT`, `XDP_REDIRECT`.
+    Redirect,
+}
+
+/// Counters that are not zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets by slot and counter.
+    pub counters: BTreeMap<(u32, Counter), u64>,
+    /// Packets by slot, direction and reason.
+    pub drops: BTreeMap<(u32, Direction, DropReason), u64>,
+}
+
+/// The loaded programs with tables.
+pub struct Programs {
+    ebpf: Ebpf,
+}
+
+impl Programs {
+    /// Loads a private copy, nothing pinned, with the tables of `image`.
+    pub fn load(image: &TableImage) -> Self {
+        let mut ebpf = EbpfLoader::new().load(OBJECT).expect("object loads");
+        for (name, program) in ebpf.programs_mut() {
+            let loaded = match name.starts_with("nve_tc") {
+                true => <&mut SchedClassifier>::try_from(program)
+                    .expect("classifier")
+                    .load(),
+                false => <&mut Xdp>::try_from(program).expect("xdp").load(),
+            };
+            loaded.unwrap_or_else(|error| panic!("{name}: {error:#?}"));
+        }
+        let mut programs = Self { ebpf };
+        programs.fill(image);
+        programs
+    }
+
+    /// Adds the entries of `image` to the maps.
+    pub fn fill(&mut self, image: &TableImage) {
+        let mut config: Array<_, Config> =
+            Array::try_from(self.ebpf.map_mut("CONFIG").expect("map")).expect("array");
+        config.set(0, image.config, 0).expect("set");
+        let mut underlay: Array<_, NextHop> =
+            Array::try_from(self.ebpf.map_mut("UNDERLAY").expect("map")).expect("array");
+        for (index, hop) in &image.underlay {
+            underlay.set(*index, hop, 0).expect("set");
+        }
+        self.put("VPORTS", &image.vports);
+        self.put("LOCAL_PORTS", &image.local_ports);
+        self.put("LOOKUP", &image.lookup);
+        self.put("VSIDS", &image.subnets);
+        self.put(
+            "PORT_CAS",
+            &image.port_cas.iter().map(|key| (*key, 0_u32)).collect(),
+        );
+        self.put(
+            "LOCAL_PAS",
+            &image.local_pas.iter().map(|key| (*key, 0_u32)).collect(),
+        );
+        let mut devices =
+            DevMapHash::try_from(self.ebpf.map_mut("TX_PORTS").expect("map")).expect("devmap");
+        for ifindex in image.vports.keys().chain([&2]) {
+            // The key is the port's; the device behind it need only exist.
+            devices.insert(*ifindex, SENDER, None, 0).expect("insert");
+        }
+    }
+
+    fn put<K: aya::Pod + Ord, V: aya::Pod>(&mut self, name: &str, entries: &BTreeMap<K, V>) {
+        let map = self.ebpf.map_mut(name).expect("map");
+        let mut map: HashMap<_, K, V> = HashMap::try_from(map).expect("hash");
+        for (key, value) in entries {
+            map.insert(key, value, 0)
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+
+    /// Runs a program of the direction on a frame.
+    pub fn run(&self, hook: Hook, direction: Direction, frame: &[u8]) -> Ran {
+        self.run_gso(hook, direction, frame, 0)
+    }
+
+    /// The same with the frame as a super-packet (TC only) when `gso_size` is not 0.
+    pub fn run_gso(&self, hook: Hook, direction: Direction, frame: &[u8], gso_size: u32) -> Ran {
+        self.try_run(hook, direction, frame, gso_size)
+            .unwrap_or_else(|error| {
+                panic!("{hook:?} {direction:?} {} bytes: {error:#?}", frame.len())
+            })
+    }
+
+    /// The same; the kernel refuses frames that no device can deliver.
+    pub fn try_run(
+        &self,
+        hook: Hook,
+        direction: Direction,
+        frame: &[u8],
+        gso_size: u32,
+    ) -> Result<Ran, aya::programs::ProgramError> {
+        let mut out = vec![0; frame.len() + 256];
+        let context = skb_context(gso_size);
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ctx_in: (gso_size > 0).then_some(&context),
+            ..TestRunOptions::new()
+        };
+        let word = direction.as_str();
+        let result = match hook {
+            Hook::Tc => {
+                let program = self
+                    .ebpf
+                    .program(&format!("nve_tc_{word}"))
+                    .expect("program");
+                <&SchedClassifier>::try_from(program)
+                    .expect("classifier")
+                    .test_run(options)
+            }
+            Hook::Xdp => {
+                let program = self
+                    .ebpf
+                    .program(&format!("nve_xdp_{word}"))
+                    .expect("program");
+                <&Xdp>::try_from(program).expect("xdp").test_run(options)
+            }
+        }?;
+        out.truncate(result.data_size_out as usize);
+        Ok(Ran {
+            action: action(hook, result.return_value),
+            frame: out,
+        })
+    }
+
+    /// Reads the counters of the slots in use.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        let counters = self.per_cpu("COUNTERS");
+        let drops = self.per_cpu("DROPS");
+        for slot in 0..=RED_6 {
+            for counter in Counter::ALL {
+                let packets = sum(&counters, slot * COUNTERS_PER_SLOT + *counter as u32);
+                if packets > 0 {
+                    counts.counters.insert((slot, *counter), packets);
+                }
+            }
+            for direction in Direction::ALL {
+                for reason in DropReason::ALL {
+                    let index =
+                        slot * DROPS_PER_SLOT + direction as u32 * REASONS + reason.number();
+                    let packets = sum(&drops, index);
+                    if packets > 0 {
+                        counts.drops.insert((slot, direction, *reason), packets);
+                    }
+                }
+            }
+        }
+        counts
+    }
+
+    fn per_cpu(&self, name: &str) -> PerCpuArray<&aya::maps::MapData, Count> {
+        PerCpuArray::try_from(self.ebpf.map(name).expect("map")).expect("per-CPU array")
+    }
+}
+
+impl Counts {
+    /// What moved since `before`.
+    pub fn since(&self, before: &Self) -> Self {
+        fn moved<K: Ord + Clone>(
+            now: &BTreeMap<K, u64>,
+            before: &BTreeMap<K, u64>,
+        ) -> BTreeMap<K, u64> {
+            now.iter()
+                .map(|(key, count)| (key.clone(), count - before.get(key).copied().unwrap_or(0)))
+                .filter(|(_, count)| *count > 0)
+                .collect()
+        }
+        Self {
+            counters: moved(&self.counters, &before.counters),
+            drops: moved(&self.drops, &before.drops),
+        }
+    }
+
+    /// The conservation law: received = outcomes + drops, per direction.
+    pub fn conserved(&self) -> bool {
+        use Counter as C;
+        let total = |counter| -> u64 {
+            self.counters
+                .iter()
+                .filter(|((_, c), _)| *c == counter)
+                .map(|(_, n)| n)
+                .sum()
+        };
+        let dropped = |direction| -> u64 {
+            self.drops
+                .iter()
+                .filter(|((_, d, _), _)| *d == direction)
+                .map(|(_, n)| n)
+                .sum()
+        };
+        let egress = [
+            C::EgressEncapped,
+            C::EgressDelivered,
+            C::EgressReplied,
+            C::EgressPassed,
+        ];
+        let ingress = [C::IngressDelivered, C::IngressPassed];
+        total(C::EgressReceived)
+            == egress.map(total).iter().sum::<u64>() + dropped(Direction::Egress)
+            && total(C::IngressReceived)
+                == ingress.map(total).iter().sum::<u64>() + dropped(Direction::Ingress)
+    }
+}
+
+fn sum(map: &PerCpuArray<&aya::maps::MapData, Count>, index: u32) -> u64 {
+    let values = map.get(&index, 0).expect("index in range");
+    values.iter().map(|count| count.packets).sum()
+}
+
+fn action(hook: Hook, code: u32) -> Action {
+    match (hook, code.cast_signed()) {
+        (Hook::Tc, -1) | (Hook::Xdp, 2) => Action::Pass,
+        (Hook::Tc, 2) | (Hook::Xdp, 1) => Action::Drop,
+        (Hook::Tc, 7) | (Hook::Xdp, 4) => Action::Redirect,
+        (Hook::Xdp, 3) => Action::Transmit,
+        (hook, code) => panic!("unexpected return code {code} at {hook:?}"),
+    }
+}
+
+/// `struct __sk_buff` with `gso_segs` and `gso_size` set: the only fields that are needed.
+fn skb_context(gso_size: u32) -> [u8; 192] {
+    const GSO_SEGS: usize = 164;
+    const GSO_SIZE: usize = 176;
+    let mut context = [0; 192];
+    context[GSO_SEGS..GSO_SEGS + 4].copy_from_slice(&2_u32.to_ne_bytes());
+    context[GSO_SIZE..GSO_SIZE + 4].copy_from_slice(&gso_size.to_ne_bytes());
+    context
+}
