@@ -127,11 +127,17 @@ impl Agent {
         settings: Settings,
         store: SharedStore,
     ) -> Result<(Self, AgentHandle), StartError> {
-        let mut dataplane = Dataplane::load(&settings)?;
-        let image = dataplane.read()?;
         let (connection, netlink, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        let uplinks = uplinks::attach_all(&mut dataplane, &settings, &netlink).await?;
+        let devices = uplinks::find(&settings, &netlink).await?;
+        let mut dataplane = Dataplane::load(&settings)?;
+        let image = dataplane.read()?;
+        let attached = uplinks::attach_all(&mut dataplane, &settings, &devices);
+        if attached.is_err() && image.config.abi_version == 0 {
+            // Nothing was here before this start, so nothing stays.
+            dataplane.unload(|_| None)?;
+        }
+        let uplinks = attached?;
         let saved_ids = source::ids(&*store, &settings.host).await?;
         let (sender, commands) = mpsc::channel(64);
         let (publish, view) = watch::channel(Arc::default());

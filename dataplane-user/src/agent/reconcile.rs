@@ -30,6 +30,8 @@ impl Agent {
         }
         let mut conditions = self.source.conditions.clone();
         match Inventory::read(&self.netlink).await {
+            // Fail static: without a policy, what the kernel holds stays.
+            Ok(seen) if self.source.version == 0 => self.follow_uplinks(&seen, &mut conditions),
             Ok(seen) => self.round(&seen, &mut conditions).await,
             Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
         }

@@ -12,21 +12,30 @@ use crate::{
     settings::Settings,
 };
 
-/// Attaches to all uplinks; all of them must be there.
-pub(super) async fn attach_all(
-    dataplane: &mut Dataplane,
+/// The devices of the uplinks; all of them must be there.
+pub(super) async fn find(
     settings: &Settings,
     netlink: &Handle,
-) -> Result<BTreeMap<String, Uplink>, StartError> {
+) -> Result<Vec<NetDevice>, StartError> {
     let seen = Inventory::read(netlink).await?;
-    let mut uplinks = BTreeMap::new();
-    for name in &settings.uplinks {
-        let device = seen
-            .by_name(name)
-            .ok_or_else(|| StartError::NoUplink(name.clone()))?;
-        uplinks.insert(name.clone(), attach(dataplane, settings, device)?);
-    }
-    Ok(uplinks)
+    let devices = settings.uplinks.iter().map(|name| {
+        let device = seen.by_name(name).cloned();
+        device.ok_or_else(|| StartError::NoUplink(name.clone()))
+    });
+    devices.collect()
+}
+
+/// Attaches to all uplinks.
+pub(super) fn attach_all(
+    dataplane: &mut Dataplane,
+    settings: &Settings,
+    devices: &[NetDevice],
+) -> Result<BTreeMap<String, Uplink>, Error> {
+    let uplinks = devices.iter().map(|device| {
+        let uplink = attach(dataplane, settings, device)?;
+        Ok((device.name.clone(), uplink))
+    });
+    uplinks.collect()
 }
 
 impl Agent {

@@ -165,11 +165,12 @@ async fn configure(handle: &Handle, end: &TenantEnd) -> Result<(), NetNsError> {
     let Some((index, _)) = find(handle, &end.interface).await? else {
         return Err(NetNsError::Absent(end.interface.clone()));
     };
-    // Before it goes up, so that the first frame finds NAPI running.
-    ethtool::enable_gro(&end.interface)?;
     let up = LinkUnspec::new_with_index(index).mtu(end.mtu).up().build();
     let change = handle.link().change(up).execute();
     change.await.map_err(failed("set MTU and up"))?;
+    // Not before it is up: only a change on a device that is up makes the other end
+    // a target of XDP redirects.
+    ethtool::enable_gro(&end.interface)?;
     for net in &end.addresses {
         let add = handle.address().add(index, net.addr(), net.prefix_len());
         let done = add.replace().execute().await;

@@ -78,7 +78,11 @@ impl Resolver {
             .ok()?;
         let mut answers = self.handle.route().get(ask.build()).execute();
         let route = Route::from(&answers.try_next().await.ok()??);
-        let device = seen.by_index(route.ifindex)?;
+        let device = if route.local {
+            seen.bearers(pa).next()?
+        } else {
+            seen.by_index(route.ifindex)?
+        };
         let next_hop = route.gateway.unwrap_or(pa);
         Some(Path {
             local: route.local,
