@@ -2,10 +2,14 @@
 //!
 //! Read [`policy`] first: how a YAML file becomes map content.
 
+pub mod agent;
 pub mod cli;
 pub mod control;
 pub mod dataplane;
+pub mod netdev;
 pub mod policy;
+pub mod ports;
 pub mod render;
+pub mod settings;
 pub mod store;
 pub mod underlay;

@@ -1,1 +1,123 @@
-fn main() {}
+//! `nved`, the agent.
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use dataplane_user::{
+    agent::{Agent, StartError},
+    control::{
+        server::{self, Control},
+        socket,
+    },
+    dataplane::{self, require},
+    settings::{Flags, Settings},
+    store,
+};
+use rustix::fs::{FlockOperation, flock};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::EnvFilter;
+
+/// Exit codes of the contract.
+const USAGE: u8 = 2;
+const LACK: u8 = 7;
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    let settings = match Flags::parse().settings() {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("nved: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nved: {error:#}");
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(settings: Settings) -> Result<()> {
+    // Said before anything is touched, a privilege that is missing is the whole story.
+    require::machine()?;
+    require::bpffs(&settings.pin)?;
+    std::fs::create_dir_all(&settings.pin)
+        .with_context(|| format!("pin folder {}", settings.pin.display()))?;
+    let _lock = lock(&settings.pin)?;
+    make_parent(settings.store.strip_prefix("redb://"))?;
+    let store = store::open(&settings.store).await?;
+    let listener = socket::listen(&settings.socket)?;
+    let path = settings.socket.clone();
+    let (agent, handle) = Agent::start(settings, store.clone()).await?;
+
+    let (stop, stopped) = watch::channel(false);
+    let control = Control {
+        agent: handle,
+        store,
+    };
+    let mut end = stopped.clone();
+    let server = tokio::spawn(server::serve(listener, control, async move {
+        let _ = end.changed().await;
+    }));
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut agent = tokio::spawn(agent.run(stopped));
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("stopping; the dataplane goes on forwarding"),
+        _ = interrupt.recv() => tracing::info!("stopping; the dataplane goes on forwarding"),
+        ended = &mut agent => ended.context("the agent's task failed")?,
+    }
+    stop.send_replace(true);
+    server.await??;
+    std::fs::remove_file(path).ok();
+    Ok(())
+}
+
+/// Keeps a second nved away from the pin folder.
+fn lock(folder: &Path) -> Result<std::fs::File> {
+    let file = std::fs::File::open(folder)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!(
+            "pin folder {} is in use by another nved; stop it, or give this one its own --pin",
+            folder.display()
+        );
+    }
+    Ok(file)
+}
+
+fn make_parent(file: Option<&str>) -> Result<()> {
+    match file.map(PathBuf::from).as_deref().and_then(Path::parent) {
+        Some(folder) => std::fs::create_dir_all(folder)
+            .with_context(|| format!("state folder {}", folder.display())),
+        None => Ok(()),
+    }
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    let lack = error.is::<require::Lack>()
+        || matches!(
+            error.downcast_ref(),
+            Some(StartError::Dataplane(
+                dataplane::Error::Lack(_)
+                    | dataplane::Error::Verifier { .. }
+                    | dataplane::Error::Attach { .. }
+            ))
+        );
+    if lack { LACK } else { 1 }
+}

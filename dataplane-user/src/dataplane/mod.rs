@@ -1,4 +1,107 @@
-//! The kernel side, seen from user space: the object, its programs and maps.
+//! The kernel's side of the agent: programs, maps, links.
+//!
+//! * [`require`]: what the machine must have.
+//! * [`load`]: the object, its pinned maps, adoption of what an earlier nved left.
+//! * [`attach`] and [`links`]: programs on devices.
+//! * [`maps`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
-/// The eBPF object, built by `build.rs`.
+use std::path::PathBuf;
+
+use aya::Ebpf;
+
+pub mod attach;
+pub mod commit;
+pub mod foreign;
+pub mod layout;
+pub mod links;
+pub mod load;
+pub mod maps;
+pub mod read;
+pub mod require;
+pub mod stats;
+
+/// The eBPF object that is built with this crate.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nve"));
+
+/// The loaded programs and maps of one pin folder.
+pub struct Dataplane {
+    bpf: Ebpf,
+    /// The maps.
+    pub maps: maps::Maps,
+    pin: PathBuf,
+    tc_hook: links::Hook,
+}
+
+/// What can go wrong with the kernel's side.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The machine lacks something.
+    #[error(transparent)]
+    Lack(#[from] require::Lack),
+    /// A pin cannot be adopted.
+    #[error(transparent)]
+    Layout(#[from] layout::Mismatch),
+    /// The object cannot be loaded.
+    #[error("cannot load the eBPF object: {0}")]
+    Object(#[source] Box<aya::EbpfError>),
+    /// The object lacks something that it should have.
+    #[error("the eBPF object has no {kind} `{name}`; build nved and its object together")]
+    Absent {
+        /// `program` or `map`.
+        kind: &'static str,
+        /// Its name.
+        name: &'static str,
+    },
+    /// A program is refused.
+    #[error("the kernel refuses program `{name}`: {cause}\nthe verifier's last words:\n{log}")]
+    Verifier {
+        /// The program.
+        name: &'static str,
+        /// What the system call said.
+        cause: std::io::Error,
+        /// The end of the log.
+        log: String,
+    },
+    /// A program cannot be used for another reason.
+    #[error("program `{name}`: {source}")]
+    Program {
+        /// The program.
+        name: &'static str,
+        /// Why.
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A program cannot be attached.
+    #[error("cannot attach `{program}` to interface {interface}: {reason}")]
+    Attach {
+        /// The program.
+        program: &'static str,
+        /// The device.
+        interface: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A map cannot be read or written.
+    #[error("map {map}: {source}")]
+    Map {
+        /// The map.
+        map: &'static str,
+        /// Why.
+        source: aya::maps::MapError,
+    },
+    /// A device cannot be made a target of XDP redirects.
+    #[error("map TX_PORTS, interface {ifindex}: {source}")]
+    TxPort {
+        /// The device.
+        ifindex: u32,
+        /// Why.
+        source: aya::maps::xdp::XdpMapError,
+    },
+    /// A pin cannot be made or removed.
+    #[error("pin {path}: {source}", path = path.display())]
+    Pin {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,265 @@
+//! The agent: one task that owns the host's state and makes the kernel follow the policy.
+//!
+//! Whatever happens (the store changes, a device comes, a route moves, a second
+//! passes) has the same answer, [`reconcile`]: look at everything, compile, commit
+//! the difference. So there is no order of events to get wrong.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rtnetlink::Handle;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::{
+    control::protocol::{CounterCount, DropCount, Unloaded},
+    dataplane::{Dataplane, attach::Hooks, links::Device},
+    policy::{Facts, Ids, PortKey, document::PortMode, table_image::TableImage},
+    ports,
+    settings::Settings,
+    store::SharedStore,
+    underlay,
+};
+
+mod events;
+mod reconcile;
+mod source;
+mod uplinks;
+pub mod view;
+
+pub use view::View;
+
+/// What others ask of the agent.
+#[derive(Debug)]
+pub enum Command {
+    /// Reconcile now; answered when it is done.
+    Reconcile(oneshot::Sender<()>),
+    /// Read the drops.
+    Drops(oneshot::Sender<Result<Vec<DropCount>, String>>),
+    /// Read the counters.
+    Counters(oneshot::Sender<Result<Vec<CounterCount>, String>>),
+    /// Take everything out of the kernel and stop.
+    Unload(oneshot::Sender<Result<Unloaded, String>>),
+}
+
+/// How to reach the agent.
+#[derive(Clone)]
+pub struct AgentHandle {
+    /// Takes commands.
+    pub commands: mpsc::Sender<Command>,
+    /// What the agent last saw and did.
+    pub view: watch::Receiver<Arc<View>>,
+}
+
+/// The agent's state.
+pub struct Agent {
+    settings: Settings,
+    store: SharedStore,
+    dataplane: Dataplane,
+    netlink: Handle,
+    ports: ports::Manager,
+    resolver: underlay::Resolver,
+    changed: Arc<Notify>,
+    store_changed: Arc<AtomicBool>,
+    commands: mpsc::Receiver<Command>,
+    publish: watch::Sender<Arc<View>>,
+
+    source: source::Source,
+    ids: Ids,
+    saved_ids: Ids,
+    uplinks: BTreeMap<String, Uplink>,
+    /// What the kernel's maps hold.
+    image: TableImage,
+    /// What `image` was compiled from, if all of it went in.
+    compiled: Option<(u64, Facts)>,
+    generation: u64,
+    states: BTreeMap<PortKey, ports::State>,
+    /// Ports whose programs are attached: device and mode.
+    attached: BTreeMap<PortKey, (u32, PortMode)>,
+    /// What did not go into the maps.
+    failures: Vec<String>,
+    reach: BTreeMap<IpAddr, underlay::Reach>,
+}
+
+/// An uplink that programs are attached to.
+#[derive(Clone, Debug)]
+struct Uplink {
+    device: Device,
+    hooks: Hooks,
+    driver: String,
+    mtu: u32,
+}
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The kernel's side.
+    #[error(transparent)]
+    Dataplane(#[from] crate::dataplane::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// Netlink.
+    #[error("cannot open a netlink socket: {0}")]
+    Socket(#[from] std::io::Error),
+    /// A netlink request.
+    #[error("cannot list interfaces: {0}")]
+    Netlink(#[from] rtnetlink::Error),
+    /// An uplink that is not there.
+    #[error("uplink {0} is not there; name existing interfaces with --uplink")]
+    NoUplink(String),
+}
+
+/// How long events may gather before they are answered together.
+const GATHER: Duration = Duration::from_millis(30);
+/// How often things are looked at that tell no events (namespaces, neighbours).
+const TICK: Duration = Duration::from_secs(1);
+
+impl Agent {
+    /// Loads the dataplane, attaches to the uplinks and reads what the kernel holds.
+    pub async fn start(
+        settings: Settings,
+        store: SharedStore,
+    ) -> Result<(Self, AgentHandle), StartError> {
+        let (connection, netlink, _) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        let devices = uplinks::find(&settings, &netlink).await?;
+        let mut dataplane = Dataplane::load(&settings)?;
+        let image = dataplane.read()?;
+        let attached = uplinks::attach_all(&mut dataplane, &settings, &devices);
+        if attached.is_err() && image.config.abi_version == 0 {
+            // Nothing was here before this start, so nothing stays.
+            dataplane.unload(|_| None)?;
+        }
+        let uplinks = attached?;
+        let saved_ids = source::ids(&*store, &settings.host).await?;
+        let (sender, commands) = mpsc::channel(64);
+        let (publish, view) = watch::channel(Arc::default());
+        let changed = Arc::new(Notify::new());
+        let store_changed = Arc::new(AtomicBool::new(true));
+        underlay::watch::spawn(changed.clone())?;
+        events::follow_store(store.clone(), changed.clone(), store_changed.clone());
+        let agent = Self {
+            ports: ports::Manager::new(netlink.clone()),
+            resolver: underlay::Resolver::new(netlink.clone(), settings.uplinks.clone()),
+            ids: saved_ids.clone(),
+            saved_ids,
+            settings,
+            store,
+            dataplane,
+            netlink,
+            changed,
+            store_changed,
+            commands,
+            publish,
+            source: source::Source::default(),
+            uplinks,
+            image,
+            compiled: None,
+            generation: 0,
+            states: BTreeMap::new(),
+            attached: BTreeMap::new(),
+            failures: Vec::new(),
+            reach: BTreeMap::new(),
+        };
+        let handle = AgentHandle {
+            commands: sender,
+            view,
+        };
+        Ok((agent, handle))
+    }
+
+    /// Runs until `stop` says so or the dataplane is unloaded. Stopping leaves the
+    /// dataplane as it is.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = self.commands.recv() => {
+                    let Some(command) = command else { return };
+                    if self.execute(command).await {
+                        return;
+                    }
+                }
+                () = self.changed.notified() => {
+                    tokio::time::sleep(GATHER).await;
+                    self.reconcile().await;
+                }
+                _ = tick.tick() => self.reconcile().await,
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    /// Whether that was the end.
+    async fn execute(&mut self, command: Command) -> bool {
+        // Whoever asked may be gone; then nobody misses the answer.
+        match command {
+            Command::Reconcile(done) => {
+                self.store_changed.store(true, Ordering::Relaxed);
+                self.reconcile().await;
+                let _ = done.send(());
+                false
+            }
+            Command::Drops(reply) => {
+                let _ = reply.send(self.drops().map_err(|error| error.to_string()));
+                false
+            }
+            Command::Counters(reply) => {
+                let _ = reply.send(self.counters().map_err(|error| error.to_string()));
+                false
+            }
+            Command::Unload(reply) => {
+                let unloaded = self.unload().await;
+                let end = unloaded.is_ok();
+                let _ = reply.send(unloaded);
+                end
+            }
+        }
+    }
+
+    fn drops(&self) -> Result<Vec<DropCount>, crate::dataplane::Error> {
+        let slots = self.slots().into_iter();
+        let items = slots.map(|(slot, port)| self.dataplane.drops(slot, &port));
+        Ok(items.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    fn counters(&self) -> Result<Vec<CounterCount>, crate::dataplane::Error> {
+        let slots = self.slots().into_iter();
+        let items = slots.map(|(slot, port)| self.dataplane.counters(slot, &port));
+        Ok(items.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// Slots in use and whose they are.
+    fn slots(&self) -> BTreeMap<u32, String> {
+        let used = self.image.vports.values().map(|vport| vport.slot);
+        let ports = used.filter_map(|slot| Some((slot, self.ids.port_in(slot)?.to_owned())));
+        let uplink = (0, crate::dataplane::stats::UPLINK.to_owned());
+        std::iter::once(uplink).chain(ports).collect()
+    }
+
+    async fn unload(&mut self) -> Result<Unloaded, String> {
+        let seen = crate::netdev::Inventory::read(&self.netlink)
+            .await
+            .map_err(|error| format!("cannot list interfaces: {error}"))?;
+        let started = Instant::now();
+        let removed = self
+            .dataplane
+            .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
+            .map_err(|error| error.to_string())?;
+        let devices = self.ports.remove_others(&Default::default(), &seen).await;
+        tracing::info!("unloaded in {:?}", started.elapsed());
+        Ok(Unloaded {
+            detached: removed.detached,
+            pins: removed.pins,
+            devices,
+        })
+    }
+}

@@ -1,0 +1,302 @@
+//! One round: look, compile, commit, tell.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use dataplane_common::wire::outer::MTU_COST;
+use ipnet::IpNet;
+
+use super::{Agent, View};
+use crate::{
+    dataplane::links::Device,
+    netdev::Inventory,
+    policy::{
+        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff,
+        document::Mtu,
+        model::{Port, Subnet},
+        pas_in_use,
+    },
+    ports::{State, Wanted},
+    store::objects::save_ids,
+};
+
+impl Agent {
+    pub(super) async fn reconcile(&mut self) {
+        if self.store_changed.swap(false, Ordering::Relaxed)
+            && !self.source.refresh(&*self.store).await
+        {
+            self.store_changed.store(true, Ordering::Relaxed);
+        }
+        let mut conditions = self.source.conditions.clone();
+        match Inventory::read(&self.netlink).await {
+            // Fail static: without a policy, what the kernel holds stays.
+            Ok(seen) if self.source.version == 0 => self.follow_uplinks(&seen, &mut conditions),
+            Ok(seen) => self.round(&seen, &mut conditions).await,
+            Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
+        }
+        let view = Arc::new(View::of(self, conditions));
+        self.publish.send_replace(view);
+    }
+
+    async fn round(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {
+        let policy = self.source.policy.clone();
+        self.follow_uplinks(seen, conditions);
+        self.follow_underlay(&policy, seen, conditions).await;
+        self.follow_ports(&policy, seen, conditions).await;
+        self.commit(&policy, conditions).await;
+        self.clean_up(&policy, seen, conditions).await;
+    }
+
+    async fn follow_underlay(
+        &mut self,
+        policy: &Policy,
+        seen: &Inventory,
+        conditions: &mut Vec<String>,
+    ) {
+        let host = &self.settings.host;
+        let own = own_addresses(policy, host, seen, conditions);
+        let pas = pas_in_use(policy, host);
+        match self.resolver.resolve(&pas, &own, seen).await {
+            Ok(reach) => self.reach = reach,
+            Err(error) => conditions.push(format!("cannot read routes and neighbours: {error}")),
+        }
+        let told = self.reach.values().map(|reach| reach.condition.clone());
+        conditions.extend(told.filter(|condition| !condition.is_empty()));
+    }
+
+    async fn follow_ports(
+        &mut self,
+        policy: &Policy,
+        seen: &Inventory,
+        conditions: &mut Vec<String>,
+    ) {
+        let (mtu, host) = (self.tenant_mtu(), self.settings.host.clone());
+        let mut states = BTreeMap::new();
+        for (key, port) in ours(policy, &host) {
+            let Some((_, subnet)) = policy.subnet(port.vsid) else {
+                continue;
+            };
+            let wanted = wanted(port, subnet, mtu);
+            let mut state = self.ports.ensure(key, &wanted, seen).await;
+            if let State::Ready(attachment) = &state {
+                let device = Device {
+                    name: attachment.interface.clone(),
+                    ifindex: attachment.ifindex,
+                };
+                if let Err(error) = self.attach_once(key, &device, port) {
+                    state = State::Pending(error.to_string());
+                }
+            }
+            if let State::Pending(why) = &state {
+                conditions.push(format!("port {key} is pending: {why}"));
+            }
+            states.insert(key.clone(), state);
+        }
+        self.states = states;
+    }
+
+    /// Attaches a port's programs unless they are: the device or the mode is new.
+    fn attach_once(
+        &mut self,
+        key: &PortKey,
+        device: &Device,
+        port: &Port,
+    ) -> Result<(), crate::dataplane::Error> {
+        let now = (device.ifindex, port.mode);
+        if self.attached.get(key) != Some(&now) {
+            self.dataplane.attach_port(device, port.mode)?;
+            self.attached.insert(key.clone(), now);
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, policy: &Policy, conditions: &mut Vec<String>) {
+        let facts = self.facts();
+        let now = (self.source.version, facts);
+        if self.compiled.as_ref() == Some(&now) {
+            return;
+        }
+        let host = self.settings.host.clone();
+        let target = match compile(policy, &host, &now.1, &mut self.ids) {
+            Ok(target) => target,
+            Err(error) => {
+                // A policy that leaves this host out removes what it had here.
+                if !matches!(error, CompileError::UnknownHost { .. }) {
+                    conditions.push(error.to_string());
+                    return;
+                }
+                conditions.push(format!(
+                    "no Host document named {host}: apply one, or start nved with the --host of one"
+                ));
+                crate::policy::table_image::TableImage::default()
+            }
+        };
+        self.keep_ids(conditions).await;
+        let ops = diff(&self.image, &target);
+        if !ops.is_empty() {
+            let (dataplane, image) = (&mut self.dataplane, &mut self.image);
+            let failures = tokio::task::block_in_place(|| dataplane.commit(image, &ops));
+            self.generation += 1;
+            tracing::debug!("generation {}: {} operations", self.generation, ops.len());
+            self.failures = failures
+                .into_iter()
+                .map(|f| format!("{} ({} entries left out)", f.reason, f.count))
+                .collect();
+        } else {
+            self.failures.clear();
+        }
+        if self.failures.is_empty() && policy.hosts.contains_key(&host) {
+            self.release(policy, &host, conditions).await;
+            self.compiled = Some(now);
+        }
+        conditions.extend(self.failures.iter().cloned());
+    }
+
+    /// Gives back the numbers of what is gone.
+    async fn release(&mut self, policy: &Policy, host: &str, conditions: &mut Vec<String>) {
+        for slot in self.ids.release(policy, host) {
+            if let Err(error) = self.dataplane.clear(slot) {
+                conditions.push(error.to_string());
+            }
+        }
+        self.keep_ids(conditions).await;
+    }
+
+    async fn keep_ids(&mut self, conditions: &mut Vec<String>) {
+        if self.ids == self.saved_ids {
+            return;
+        }
+        match save_ids(&*self.store, &self.settings.host, &self.ids).await {
+            Ok(()) => self.saved_ids = self.ids.clone(),
+            Err(error) => conditions.push(error.to_string()),
+        }
+    }
+
+    /// Detaches from what is no longer in use and removes veths of ports that are gone.
+    async fn clean_up(&mut self, policy: &Policy, seen: &Inventory, conditions: &mut Vec<String>) {
+        let uplinks = self.uplinks.values().map(|uplink| uplink.device.ifindex);
+        let ports = self.states.values().filter_map(|state| match state {
+            State::Ready(attachment) => Some(attachment.ifindex),
+            State::Pending(_) => None,
+        });
+        let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
+        match self.dataplane.detach_others(&keep) {
+            Ok(gone) => self
+                .attached
+                .retain(|_, (ifindex, _)| !gone.contains(ifindex)),
+            Err(error) => conditions.push(error.to_string()),
+        }
+        let states = &self.states;
+        self.attached
+            .retain(|key, _| matches!(states.get(key), Some(State::Ready(_))));
+        let wanted = ours(policy, &self.settings.host).map(|(key, _)| key.clone());
+        let removed = self.ports.remove_others(&wanted.collect(), seen).await;
+        for name in removed {
+            tracing::info!("removed interface {name}");
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let ports = self.states.iter().filter_map(|(key, state)| match state {
+            State::Ready(attachment) => Some((
+                key.clone(),
+                AttachedPort {
+                    ifindex: attachment.ifindex,
+                    mtu: attachment.mtu,
+                    peer: attachment.peer,
+                },
+            )),
+            State::Pending(_) => None,
+        });
+        let hops = self.reach.iter().map(|(pa, reach)| (*pa, reach.hop));
+        Facts {
+            ports: ports.collect(),
+            next_hops: hops.collect(),
+        }
+    }
+
+    /// The largest tenant packet that fits every path after encapsulation.
+    fn tenant_mtu(&self) -> u16 {
+        let uplinks = self.uplinks.values().map(|uplink| uplink.mtu);
+        let paths = self
+            .reach
+            .values()
+            .map(|reach| u32::from(reach.hop.path_mtu));
+        let smallest = uplinks.chain(paths.filter(|mtu| *mtu != 0)).min();
+        let mtu = smallest.unwrap_or(1500).saturating_sub(MTU_COST.into());
+        u16::try_from(mtu).unwrap_or(u16::MAX)
+    }
+}
+
+fn ours<'p>(policy: &'p Policy, host: &'p str) -> impl Iterator<Item = (&'p PortKey, &'p Port)> {
+    policy
+        .ports
+        .iter()
+        .filter(move |(_, port)| port.host == host)
+}
+
+fn wanted(port: &Port, subnet: &Subnet, auto_mtu: u16) -> Wanted {
+    let addresses = port.addresses.iter().map(|address| {
+        let prefix = subnet
+            .prefixes
+            .iter()
+            .find(|prefix| prefix.contains(address));
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let len = prefix.map_or(whole, IpNet::prefix_len);
+        IpNet::new(*address, len).unwrap_or(IpNet::from(*address))
+    });
+    Wanted {
+        attach: port.attach.clone(),
+        mac: port.mac,
+        addresses: addresses.collect(),
+        gateways: gateways(port, subnet),
+        mtu: match subnet.mtu {
+            Mtu::Auto => auto_mtu,
+            Mtu::Bytes(bytes) => bytes,
+        },
+    }
+}
+
+/// The first gateway on a link with the port, per address family.
+fn gateways(port: &Port, subnet: &Subnet) -> Vec<IpAddr> {
+    let on_link = |gateway: &&IpAddr| {
+        subnet.prefixes.iter().any(|prefix| {
+            prefix.contains(*gateway) && port.addresses.iter().any(|a| prefix.contains(a))
+        })
+    };
+    let found = |v4: bool| {
+        let mut all = subnet.gateways.iter().filter(|g| g.is_ipv4() == v4);
+        all.find(on_link).copied()
+    };
+    found(true).into_iter().chain(found(false)).collect()
+}
+
+/// This host's PAs; says which of them no interface, or another than stated, bears.
+fn own_addresses(
+    policy: &Policy,
+    host: &str,
+    seen: &Inventory,
+    conditions: &mut Vec<String>,
+) -> Vec<IpAddr> {
+    let Some(host) = policy.hosts.get(host) else {
+        return Vec::new();
+    };
+    for pa in &host.addresses {
+        let mut bearers = seen.bearers(pa.address).map(|device| device.name.as_str());
+        let told = match &pa.interface {
+            None => bearers.next().is_some(),
+            Some(name) => bearers.any(|bearer| bearer == name),
+        };
+        if !told {
+            let place = pa.interface.as_deref().unwrap_or("any interface");
+            conditions.push(format!(
+                "provider address {} is not on {place}; add it there (nved adds no addresses)",
+                pa.address
+            ));
+        }
+    }
+    host.addresses.iter().map(|pa| pa.address).collect()
+}

@@ -1,0 +1,150 @@
+//! NDJSON bodies, read as they come: one document a line.
+
+use axum::{body::Body, http::StatusCode};
+use http_body_util::BodyExt;
+
+use super::{
+    answer::Refusal,
+    protocol::{Problem, Problems},
+};
+use crate::policy::document::Document;
+
+/// Longest line, in bytes.
+pub const MAX_LINE: usize = 16 << 20;
+/// Longest body, in bytes.
+pub const MAX_BODY: usize = 1 << 30;
+/// Problems told at most.
+const MAX_PROBLEMS: usize = 100;
+
+/// Reads all documents of a body.
+pub async fn documents(mut body: Body) -> Result<Vec<Document>, Refusal> {
+    let mut lines = Lines::default();
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                format!("the body broke off: {error}"),
+                "",
+            )
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        total += data.len();
+        if total > MAX_BODY {
+            return Err(too_large("body", MAX_BODY));
+        }
+        lines.feed(&data)?;
+    }
+    lines.finish()
+}
+
+#[derive(Default)]
+struct Lines {
+    rest: Vec<u8>,
+    documents: Vec<Document>,
+    problems: Vec<Problem>,
+    count: usize,
+}
+
+impl Lines {
+    fn feed(&mut self, data: &[u8]) -> Result<(), Refusal> {
+        for piece in data.split_inclusive(|byte| *byte == b'\n') {
+            if self.rest.len() + piece.len() > MAX_LINE {
+                return Err(too_large("line", MAX_LINE));
+            }
+            self.rest.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.line();
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self) {
+        let line = std::mem::take(&mut self.rest);
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        let index = self.count;
+        self.count += 1;
+        let mut json = serde_json::Deserializer::from_slice(&line);
+        let parsed = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| {
+                let path = error.path().to_string();
+                (path, error.into_inner())
+            })
+            .and_then(|document| json.end().map(|()| document).map_err(|e| (".".into(), e)));
+        match parsed {
+            Ok(document) => self.documents.push(document),
+            Err((path, error)) if self.problems.len() < MAX_PROBLEMS => {
+                self.problems.push(Problem {
+                    object: String::new(),
+                    document: Some(index),
+                    path: if path == "." { String::new() } else { path },
+                    message: format!("no policy document: {error}"),
+                    hint: "send one JSON document a line".to_owned(),
+                });
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<Document>, Refusal> {
+        self.line();
+        if self.problems.is_empty() {
+            return Ok(self.documents);
+        }
+        Err(Refusal {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            problems: Problems {
+                problems: self.problems,
+            },
+        })
+    }
+}
+
+fn too_large(what: &str, limit: usize) -> Refusal {
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("a {what} of the request is longer than {limit} bytes"),
+        "split the policy into several requests",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = r#"{"apiVersion":"nve/v1","kind":"Host","metadata":{"name":"a"},"spec":{"providerAddresses":[{"address":"192.0.2.1"}]}}"#;
+
+    #[tokio::test]
+    async fn one_document_a_line_with_or_without_the_last_newline() {
+        for body in [format!("{HOST}\n\n{HOST}\n"), format!("{HOST}\n{HOST}")] {
+            let read = documents(Body::from(body)).await.expect("documents");
+            assert_eq!(read.len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn every_bad_line_is_told_with_its_index() {
+        let body = format!("{HOST}\n{{\n{HOST} x\n");
+        let refusal = documents(Body::from(body)).await.expect_err("bad lines");
+        let indexes: Vec<_> = refusal
+            .problems
+            .problems
+            .iter()
+            .map(|p| p.document)
+            .collect();
+        assert_eq!(indexes, [Some(1), Some(2)]);
+        assert_eq!(refusal.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    #[test]
+    fn a_line_is_bounded() {
+        let mut lines = Lines::default();
+        assert!(lines.feed(&vec![b' '; MAX_LINE]).is_ok());
+        assert!(lines.feed(b" ").is_err());
+    }
+}

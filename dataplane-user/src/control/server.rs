@@ -1,0 +1,239 @@
+//! The agent's side of the control protocol.
+
+use std::future::Future;
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{ConnectInfo, Path, Query, Request, State},
+    http::{Method, StatusCode, Uri},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use tokio::{net::UnixListener, sync::oneshot};
+
+use super::{
+    answer::Refusal,
+    body,
+    protocol::{
+        ApplyReport, CounterList, DropList, KINDS, ObjectList, ObjectView, Status, Unloaded,
+        Version,
+    },
+    socket::Peer,
+};
+use crate::{
+    agent::{AgentHandle, Command},
+    policy::{Key, document::ApiVersion},
+    store::{SharedStore, objects},
+};
+
+/// What handlers need.
+#[derive(Clone)]
+pub struct Control {
+    /// The agent.
+    pub agent: AgentHandle,
+    /// The store.
+    pub store: SharedStore,
+}
+
+/// Serves until `stop` is done; requests under way are answered first.
+pub async fn serve(
+    listener: UnixListener,
+    control: Control,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let service = router(control).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+fn router(control: Control) -> Router {
+    Router::new()
+        .route("/v1/version", get(version))
+        .route("/v1/status", get(status))
+        .route("/v1/apply", post(apply))
+        .route("/v1/objects/{kind}", get(list))
+        .route("/v1/objects/{kind}/{name}", get(object).delete(delete))
+        .route("/v1/drops", get(drops))
+        .route("/v1/counters", get(counters))
+        .route("/v1/unload", post(unload))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(middleware::from_fn(authorize))
+        .with_state(control)
+}
+
+/// uid 0 may do everything, whoever else can open the socket may read.
+async fn authorize(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
+    if request.method() == Method::GET || peer.uid == Some(0) {
+        return next.run(request).await;
+    }
+    let who = peer
+        .uid
+        .map_or("unknown user".to_owned(), |uid| format!("uid {uid}"));
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        format!("{who} may read, but not change anything"),
+        "run the command as root",
+    )
+    .into_response()
+}
+
+async fn unknown(method: Method, uri: Uri) -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        format!("there is no {method} {}", uri.path()),
+        "use an nvectl of the same version as nved",
+    )
+}
+
+async fn version() -> Json<Version> {
+    let kernel = rustix::system::uname();
+    Json(Version {
+        api_version: ApiVersion::V1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        abi_version: dataplane_common::abi::VERSION,
+        kernel: kernel.release().to_string_lossy().into_owned(),
+    })
+}
+
+async fn status(State(control): State<Control>) -> Json<Status> {
+    let view = control.agent.view.borrow().clone();
+    let mut status = view.status.clone();
+    status.uptime_seconds = view.started.elapsed().as_secs();
+    Json(status)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ApplyQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn apply(
+    State(control): State<Control>,
+    Query(query): Query<ApplyQuery>,
+    body: Body,
+) -> Result<Json<ApplyReport>, Refusal> {
+    let documents = body::documents(body).await?;
+    let report = objects::apply(&*control.store, documents, query.dry_run).await?;
+    if !query.dry_run {
+        reconcile(&control).await;
+    }
+    Ok(Json(report))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ObjectQuery {
+    vm_network: Option<String>,
+}
+
+async fn list(
+    State(control): State<Control>,
+    Path(kind): Path<String>,
+) -> Result<Json<ObjectList>, Refusal> {
+    let kind = known_kind(&kind)?;
+    let view = control.agent.view.borrow().clone();
+    Ok(Json(ObjectList {
+        api_version: ApiVersion::V1,
+        kind: format!("{kind}List"),
+        items: view.objects(kind),
+    }))
+}
+
+async fn object(
+    State(control): State<Control>,
+    Path((kind, name)): Path<(String, String)>,
+    Query(query): Query<ObjectQuery>,
+) -> Result<Json<ObjectView>, Refusal> {
+    let key = key(&kind, &name, query.vm_network.as_deref())?;
+    let view = control.agent.view.borrow().clone();
+    view.object(&key)
+        .map(Json)
+        .ok_or_else(|| objects::ObjectError::NotFound { object: key }.into())
+}
+
+async fn delete(
+    State(control): State<Control>,
+    Path((kind, name)): Path<(String, String)>,
+    Query(query): Query<ObjectQuery>,
+) -> Result<Json<ApplyReport>, Refusal> {
+    let key = key(&kind, &name, query.vm_network.as_deref())?;
+    let report = objects::delete(&*control.store, &key).await?;
+    reconcile(&control).await;
+    Ok(Json(report))
+}
+
+async fn drops(State(control): State<Control>) -> Result<Json<DropList>, Refusal> {
+    let items = ask(&control, Command::Drops).await?.map_err(internal)?;
+    Ok(Json(DropList {
+        api_version: ApiVersion::V1,
+        kind: "DropList".to_owned(),
+        items,
+    }))
+}
+
+async fn counters(State(control): State<Control>) -> Result<Json<CounterList>, Refusal> {
+    let items = ask(&control, Command::Counters).await?.map_err(internal)?;
+    Ok(Json(CounterList {
+        api_version: ApiVersion::V1,
+        kind: "CounterList".to_owned(),
+        items,
+    }))
+}
+
+async fn unload(State(control): State<Control>) -> Result<Json<Unloaded>, Refusal> {
+    let unloaded = ask(&control, Command::Unload).await?;
+    unloaded.map(Json).map_err(internal)
+}
+
+/// Lets the change take effect before it is answered; if the agent is stopping,
+/// the next one does it.
+async fn reconcile(control: &Control) {
+    let _ = ask(control, Command::Reconcile).await;
+}
+
+async fn ask<T>(
+    control: &Control,
+    command: impl FnOnce(oneshot::Sender<T>) -> Command,
+) -> Result<T, Refusal> {
+    let stopping = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "nved is stopping", "");
+    let (sender, receiver) = oneshot::channel();
+    let sent = control.agent.commands.send(command(sender)).await;
+    sent.map_err(|_| stopping())?;
+    receiver.await.map_err(|_| stopping())
+}
+
+fn known_kind(kind: &str) -> Result<&'static str, Refusal> {
+    let mut kinds = KINDS.into_iter();
+    let found = kinds.find(|known| known.eq_ignore_ascii_case(kind));
+    found.ok_or_else(|| {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no kind `{kind}`"),
+            format!("kinds are {}", KINDS.join(", ")),
+        )
+    })
+}
+
+fn key(kind: &str, name: &str, vm_network: Option<&str>) -> Result<Key, Refusal> {
+    let kind = known_kind(kind)?;
+    Key::parse(kind, name, vm_network).ok_or_else(|| {
+        let hint = match kind {
+            "Port" => "a port needs ?vmNetwork=NAME",
+            "LookupRecord" => "a lookup record is named VSID/CA",
+            _ => "",
+        };
+        let message = format!("`{name}` names no {kind}");
+        Refusal::new(StatusCode::NOT_FOUND, message, hint)
+    })
+}
+
+fn internal(message: String) -> Refusal {
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message, "")
+}

@@ -1,0 +1,111 @@
+//! Map operations into the kernel's maps.
+
+use std::collections::BTreeMap;
+
+use aya::maps::MapError;
+
+use super::{Dataplane, layout::Layout};
+use crate::policy::{MapOp, table_image::TableImage};
+
+/// Operations of one map that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The map.
+    pub map: &'static str,
+    /// How many.
+    pub count: usize,
+    /// The first error, with what to do.
+    pub reason: String,
+}
+
+impl Dataplane {
+    /// Applies what can be applied and does the same to `image`; what failed, map by map.
+    pub fn commit(&mut self, image: &mut TableImage, ops: &[MapOp]) -> Vec<Failure> {
+        let mut failures: BTreeMap<&'static str, Failure> = BTreeMap::new();
+        for op in ops {
+            match self.apply(op) {
+                Ok(()) => image.apply(op),
+                Err(error) => {
+                    let map = map_of(op);
+                    let first = || Failure {
+                        map,
+                        count: 0,
+                        reason: self.reason(map, &error),
+                    };
+                    failures.entry(map).or_insert_with(first).count += 1;
+                }
+            }
+        }
+        failures.into_values().collect()
+    }
+
+    fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {
+        let maps = &mut self.maps;
+        match *op {
+            MapOp::PutConfig(config) => maps.config.set(0, config, 0),
+            MapOp::PutNextHop(index, hop) => maps.underlay.set(index, hop, 0),
+            MapOp::PutLocalPa(pa) => maps.local_pas.insert(pa, 0, 0),
+            MapOp::PutSubnet(vsid, subnet) => maps.subnets.insert(vsid, subnet, 0),
+            MapOp::PutVport(ifindex, vport) => maps.vports.insert(ifindex, vport, 0),
+            MapOp::PutPortCa(key) => maps.port_cas.insert(key, 0, 0),
+            MapOp::PutLocalPort(key, ifindex) => maps.local_ports.insert(key, ifindex, 0),
+            MapOp::PutLookup(key, record) => maps.lookup.insert(key, record, 0),
+            MapOp::DeleteLookup(key) => gone(maps.lookup.remove(&key)),
+            MapOp::DeleteLocalPort(key) => gone(maps.local_ports.remove(&key)),
+            MapOp::DeletePortCa(key) => gone(maps.port_cas.remove(&key)),
+            MapOp::DeleteVport(ifindex) => gone(maps.vports.remove(&ifindex)),
+            MapOp::DeleteSubnet(vsid) => gone(maps.subnets.remove(&vsid)),
+            MapOp::DeleteLocalPa(pa) => gone(maps.local_pas.remove(&pa)),
+            MapOp::DeleteNextHop(index) => maps.underlay.set(index, super::read::EMPTY_HOP, 0),
+        }
+    }
+
+    fn reason(&self, map: &'static str, error: &MapError) -> String {
+        if errno(error) != Some(libc::E2BIG) {
+            return format!("map {map}: {error}");
+        }
+        let room = self
+            .capacity(map)
+            .map_or(String::new(), |n| format!(" (room for {n})"));
+        if map == "LOOKUP" {
+            format!(
+                "map {map} is full{room}; set a larger lookup-capacity, run `nvectl unload`, and start nved again"
+            )
+        } else {
+            format!("map {map} is full{room}; move ports or VM networks to another host")
+        }
+    }
+
+    fn capacity(&self, map: &str) -> Option<u32> {
+        let path = self.pin.join(super::load::MAPS_FOLDER).join(map);
+        Layout::room(&path)
+    }
+}
+
+fn map_of(op: &MapOp) -> &'static str {
+    match op {
+        MapOp::PutConfig(_) => "CONFIG",
+        MapOp::PutNextHop(..) | MapOp::DeleteNextHop(_) => "UNDERLAY",
+        MapOp::PutLocalPa(_) | MapOp::DeleteLocalPa(_) => "LOCAL_PAS",
+        MapOp::PutSubnet(..) | MapOp::DeleteSubnet(_) => "VSIDS",
+        MapOp::PutVport(..) | MapOp::DeleteVport(_) => "VPORTS",
+        MapOp::PutPortCa(_) | MapOp::DeletePortCa(_) => "PORT_CAS",
+        MapOp::PutLocalPort(..) | MapOp::DeleteLocalPort(_) => "LOCAL_PORTS",
+        MapOp::PutLookup(..) | MapOp::DeleteLookup(_) => "LOOKUP",
+    }
+}
+
+/// What is not there need not be removed.
+fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(error) if errno(&error) == Some(libc::ENOENT) => Ok(()),
+        other => other,
+    }
+}
+
+fn errno(error: &MapError) -> Option<i32> {
+    if let MapError::SyscallError(call) = error {
+        return call.io_error.raw_os_error();
+    }
+    None
+}

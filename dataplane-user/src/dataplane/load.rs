@@ -1,0 +1,148 @@
+//! Loading the object: maps pinned and reused, every program verified before any is attached.
+
+use std::path::Path;
+
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{ProgramError, SchedClassifier, Xdp},
+};
+
+use super::{
+    Dataplane, Error, OBJECT, layout,
+    links::{Hook, LINKS},
+    maps::{Maps, failed},
+    require,
+};
+use crate::settings::Settings;
+
+/// Program on a port, TC.
+pub const TC_EGRESS: &str = "nve_tc_egress";
+/// Program on an uplink, TC.
+pub const TC_INGRESS: &str = "nve_tc_ingress";
+/// Program on a port, XDP.
+pub const XDP_EGRESS: &str = "nve_xdp_egress";
+/// Program on an uplink, XDP.
+pub const XDP_INGRESS: &str = "nve_xdp_ingress";
+
+/// Folder of map pins below the pin folder.
+pub const MAPS_FOLDER: &str = "maps";
+
+impl Dataplane {
+    /// Loads the object; adopts the maps that an earlier nved left, as they are.
+    pub fn load(settings: &Settings) -> Result<Self, Error> {
+        require::machine()?;
+        require::bpffs(&settings.pin)?;
+        let folder = settings.pin.join(MAPS_FOLDER);
+        make_folder(&folder)?;
+        make_folder(&settings.pin.join(LINKS))?;
+        layout::check(&folder, settings.lookup_capacity)?;
+        let mut bpf = load_object(&folder, settings.lookup_capacity)?;
+        let maps = Maps::take(&mut bpf)?;
+        let config = maps.config.get(&0, 0).map_err(failed("CONFIG"))?;
+        layout::check_version(&folder, config.abi_version)?;
+        verify(&mut bpf)?;
+        Ok(Self {
+            bpf,
+            maps,
+            pin: settings.pin.clone(),
+            tc_hook: Hook::choose(settings.tc_hook),
+        })
+    }
+
+    /// A loaded TC program.
+    pub(super) fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, Error> {
+        typed(&mut self.bpf, name)
+    }
+
+    /// A loaded XDP program.
+    pub(super) fn xdp(&mut self, name: &'static str) -> Result<&mut Xdp, Error> {
+        typed(&mut self.bpf, name)
+    }
+}
+
+fn load_object(folder: &Path, lookup_capacity: u32) -> Result<Ebpf, Error> {
+    let mut loader = EbpfLoader::new();
+    loader.map_max_entries("LOOKUP", lookup_capacity);
+    for name in layout::MAPS {
+        loader.map_pin_path(name, folder.join(name));
+    }
+    loader
+        .load(OBJECT)
+        .map_err(|error| Error::Object(Box::new(error)))
+}
+
+fn verify(bpf: &mut Ebpf) -> Result<(), Error> {
+    for name in [TC_EGRESS, TC_INGRESS] {
+        let program: &mut SchedClassifier = typed(bpf, name)?;
+        program.load().map_err(|error| refused(name, error))?;
+    }
+    for name in [XDP_EGRESS, XDP_INGRESS] {
+        let program: &mut Xdp = typed(bpf, name)?;
+        program.load().map_err(|error| refused(name, error))?;
+    }
+    Ok(())
+}
+
+fn typed<'a, P>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, Error>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    bpf.program_mut(name)
+        .ok_or(Error::Absent {
+            kind: "program",
+            name,
+        })?
+        .try_into()
+        .map_err(|source| Error::Program {
+            name,
+            source: Box::new(source),
+        })
+}
+
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum is the library's; all but one variant are treated alike"
+)]
+fn refused(name: &'static str, error: ProgramError) -> Error {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => Error::Verifier {
+            name,
+            cause: io_error,
+            log: tail(&verifier_log.to_string(), LOG_LINES),
+        },
+        source => Error::Program {
+            name,
+            source: Box::new(source),
+        },
+    }
+}
+
+const LOG_LINES: usize = 12;
+
+fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.trim_end().lines().collect();
+    let skipped = all.len().saturating_sub(lines);
+    all.get(skipped..).unwrap_or_default().join("\n")
+}
+
+fn make_folder(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(|source| Error::Pin {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_is_the_last_lines() {
+        assert_eq!(tail("a\nb\nc\n", 2), "b\nc");
+        assert_eq!(tail("a", 2), "a");
+        assert_eq!(tail("", 2), "");
+    }
+}

@@ -1,0 +1,65 @@
+//! What the kernel's maps hold, read back at start so that the first diff reconciles.
+
+use aya::maps::{IterableMap, MapError};
+use dataplane_common::abi::underlay::NextHop;
+
+use super::{
+    Dataplane, Error,
+    maps::{Maps, failed},
+};
+use crate::policy::table_image::TableImage;
+
+/// An empty entry of `UNDERLAY`.
+pub(super) const EMPTY_HOP: NextHop = {
+    let mut hop = NextHop::unrouted([0; 16], [0; 16]);
+    hop.state = NextHop::EMPTY;
+    hop
+};
+
+impl Dataplane {
+    /// Reads all tables.
+    pub fn read(&self) -> Result<TableImage, Error> {
+        let maps = &self.maps;
+        let mut image = TableImage {
+            config: maps.config.get(&0, 0).map_err(failed("CONFIG"))?,
+            underlay: underlay(maps)?,
+            ..TableImage::default()
+        };
+        for item in &maps.vports {
+            image.vports.extend(Some(item.map_err(failed("VPORTS"))?));
+        }
+        for key in maps.port_cas.keys() {
+            image.port_cas.insert(key.map_err(failed("PORT_CAS"))?);
+        }
+        for item in &maps.local_ports {
+            let item = item.map_err(failed("LOCAL_PORTS"))?;
+            image.local_ports.extend(Some(item));
+        }
+        for item in &maps.lookup {
+            image.lookup.extend(Some(item.map_err(failed("LOOKUP"))?));
+        }
+        for item in &maps.subnets {
+            image.subnets.extend(Some(item.map_err(failed("VSIDS"))?));
+        }
+        for key in maps.local_pas.keys() {
+            image.local_pas.insert(key.map_err(failed("LOCAL_PAS"))?);
+        }
+        Ok(image)
+    }
+}
+
+fn underlay(maps: &Maps) -> Result<std::collections::BTreeMap<u32, NextHop>, Error> {
+    let entries = entries(maps).map_err(failed("UNDERLAY"))?;
+    let mut hops = std::collections::BTreeMap::new();
+    for index in 0..entries {
+        let hop = maps.underlay.get(&index, 0).map_err(failed("UNDERLAY"))?;
+        if hop.state != NextHop::EMPTY {
+            hops.insert(index, hop);
+        }
+    }
+    Ok(hops)
+}
+
+fn entries(maps: &Maps) -> Result<u32, MapError> {
+    Ok(maps.underlay.map().info()?.max_entries())
+}

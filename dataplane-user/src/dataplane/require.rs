@@ -1,0 +1,147 @@
+//! What the machine must have before anything is loaded; each lack says what to do.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::statfs,
+    mount::{MountFlags, mount},
+    process::{Resource, Rlimit, setrlimit},
+    thread::{CapabilitySet, capabilities},
+};
+
+/// A missing privilege or kernel feature (exit code 7).
+#[derive(Debug, thiserror::Error)]
+pub enum Lack {
+    /// Capabilities.
+    #[error("nved lacks {missing}; run it as root, or give it these capabilities")]
+    Capabilities {
+        /// Their names.
+        missing: String,
+    },
+    /// BTF of the kernel.
+    #[error(
+        "the kernel has no BTF ({path} is not there); use one built with CONFIG_DEBUG_INFO_BTF"
+    )]
+    Btf {
+        /// Where it was looked for.
+        path: &'static str,
+    },
+    /// A file system for pins.
+    #[error(
+        "cannot mount a bpf file system on {path}: {source}; mount one there (`mount -t bpf bpf {path}`) or name another with --pin",
+        path = path.display()
+    )]
+    Bpffs {
+        /// The mount point.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Checks privileges and BTF, and raises the limit on locked memory.
+pub fn machine() -> Result<(), Lack> {
+    check_capabilities()?;
+    if !Path::new(VMLINUX_BTF).exists() {
+        return Err(Lack::Btf { path: VMLINUX_BTF });
+    }
+    // Kernels before 5.11 charge maps to this limit; newer ones do not care.
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
+        tracing::debug!("limit on locked memory stays as it is: {error}");
+    }
+    Ok(())
+}
+
+/// Makes sure that `pin` lies on a bpffs; mounts one on `/sys/fs/bpf` if it lies
+/// below that, else on `pin` itself.
+pub fn bpffs(pin: &Path) -> Result<(), Lack> {
+    if nearest(pin).is_some_and(is_bpffs) {
+        return Ok(());
+    }
+    let root = if pin.starts_with(SYS_FS_BPF) {
+        Path::new(SYS_FS_BPF)
+    } else {
+        pin
+    };
+    let lack = |source| Lack::Bpffs {
+        path: root.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(root).map_err(lack)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("bpf", root, "bpf", flags, c"mode=0700").map_err(|errno| lack(errno.into()))?;
+    tracing::info!("mounted a bpf file system on {}", root.display());
+    Ok(())
+}
+
+const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
+const SYS_FS_BPF: &str = "/sys/fs/bpf";
+const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+
+fn check_capabilities() -> Result<(), Lack> {
+    // If they cannot be read, the first system call will tell.
+    let Ok(sets) = capabilities(None) else {
+        return Ok(());
+    };
+    let missing = missing_capabilities(sets.effective);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Lack::Capabilities {
+        missing: missing.join(" and "),
+    })
+}
+
+/// `CAP_SYS_ADMIN` includes `CAP_BPF`, as in the kernel.
+fn missing_capabilities(have: CapabilitySet) -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if !have.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN) {
+        missing.push("CAP_BPF");
+    }
+    if !have.contains(CapabilitySet::NET_ADMIN) {
+        missing.push("CAP_NET_ADMIN");
+    }
+    missing
+}
+
+fn nearest(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|path| path.exists())
+}
+
+fn is_bpffs(path: &Path) -> bool {
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_lossless,
+        reason = "the width of f_type depends on the architecture"
+    )]
+    statfs(path).is_ok_and(|fs| fs.f_type as i64 == BPF_FS_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_capabilities_are_named() {
+        let none = missing_capabilities(CapabilitySet::empty());
+        assert_eq!(none, ["CAP_BPF", "CAP_NET_ADMIN"]);
+        let admin = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
+        assert!(missing_capabilities(admin).is_empty());
+    }
+
+    #[test]
+    fn the_nearest_existing_folder_is_looked_at() {
+        assert_eq!(
+            nearest(Path::new("/proc/self/no/such")),
+            Some(Path::new("/proc/self"))
+        );
+        assert!(!is_bpffs(Path::new("/proc")));
+    }
+}

@@ -1,0 +1,179 @@
+//! Routes and neighbours into next hops. Pure.
+
+use std::net::IpAddr;
+
+use dataplane_common::{
+    abi::{pa::PaKey, underlay::NextHop},
+    id::Mac,
+};
+
+use crate::policy::compile::pa_key;
+
+/// What the kernel says of the way to a PA.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The PA is this host's own.
+    pub local: bool,
+    /// Interface towards it.
+    pub ifindex: u32,
+    /// Its name.
+    pub interface: String,
+    /// It is one of the uplinks.
+    pub uplink: bool,
+    /// Router towards it; the PA itself when it is on the link.
+    pub next_hop: IpAddr,
+    /// The kernel's choice of our address.
+    pub source: Option<IpAddr>,
+    /// MTU of the route or the interface.
+    pub mtu: u32,
+    /// MAC of the interface.
+    pub src_mac: Mac,
+    /// MAC of the next hop, when it is known and usable.
+    pub dst_mac: Option<Mac>,
+}
+
+/// A PA and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// For the map.
+    pub hop: NextHop,
+    /// `local`, `resolved`, `noNeighbour` or `noRoute`.
+    pub state: &'static str,
+    /// Interface towards it; may be empty.
+    pub interface: String,
+    /// What is wrong, one sentence; empty when nothing is.
+    pub condition: String,
+}
+
+/// The next hop of `pa`; `own` are this host's PAs.
+pub fn reach(pa: IpAddr, path: Option<&Path>, own: &[IpAddr]) -> Reach {
+    let mut hop = NextHop::unrouted(pa_key(pa), source(path, own));
+    if own.contains(&pa) {
+        return local(hop, path);
+    }
+    let Some(path) = path.filter(|path| !path.local) else {
+        let condition = format!("provider address {pa}: the kernel has no route to it");
+        return unusable(hop, "noRoute", path, condition);
+    };
+    if !path.uplink {
+        let condition = format!(
+            "provider address {pa}: its route leads through {}, which is no uplink; correct the route, or name the interface in --uplink",
+            path.interface
+        );
+        return unusable(hop, "noRoute", Some(path), condition);
+    }
+    hop.ifindex = path.ifindex;
+    hop.path_mtu = u16::try_from(path.mtu).unwrap_or(u16::MAX);
+    hop.src_mac = path.src_mac;
+    let Some(mac) = path.dst_mac else {
+        hop.state = NextHop::NO_NEIGHBOUR;
+        let condition = format!(
+            "provider address {pa}: {} does not answer on {}",
+            path.next_hop, path.interface
+        );
+        return unusable(hop, "noNeighbour", Some(path), condition);
+    };
+    hop.dst_mac = mac;
+    hop.state = NextHop::RESOLVED;
+    Reach {
+        hop,
+        state: "resolved",
+        interface: path.interface.clone(),
+        condition: String::new(),
+    }
+}
+
+fn local(hop: NextHop, path: Option<&Path>) -> Reach {
+    Reach {
+        hop,
+        state: "local",
+        interface: path.map_or_else(String::new, |path| path.interface.clone()),
+        condition: String::new(),
+    }
+}
+
+fn unusable(hop: NextHop, state: &'static str, path: Option<&Path>, condition: String) -> Reach {
+    Reach {
+        hop,
+        state,
+        interface: path.map_or_else(String::new, |path| path.interface.clone()),
+        condition,
+    }
+}
+
+/// The route's preferred source if it is a PA of ours, else our first PA: peers
+/// only take packets from the PA that their records name.
+fn source(path: Option<&Path>, own: &[IpAddr]) -> PaKey {
+    let preferred = path.and_then(|path| path.source);
+    let ours = preferred.filter(|source| own.contains(source));
+    ours.or(own.first().copied()).map_or([0; 16], pa_key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PA: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+    const OWN: [IpAddr; 2] = [
+        IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 101)),
+    ];
+
+    fn path() -> Path {
+        Path {
+            local: false,
+            ifindex: 7,
+            interface: "eth0".into(),
+            uplink: true,
+            next_hop: PA,
+            source: Some(OWN[1]),
+            mtu: 1600,
+            src_mac: Mac([2, 0, 0, 0, 0, 1]),
+            dst_mac: Some(Mac([2, 0, 0, 0, 0, 2])),
+        }
+    }
+
+    #[test]
+    fn a_resolved_path_is_usable() {
+        let reach = reach(PA, Some(&path()), &OWN);
+        assert_eq!((reach.state, reach.condition.as_str()), ("resolved", ""));
+        assert_eq!(reach.hop.state, NextHop::RESOLVED);
+        assert_eq!((reach.hop.ifindex, reach.hop.path_mtu), (7, 1600));
+        assert_eq!(reach.hop.src_v4(), [192, 0, 2, 101]);
+    }
+
+    #[test]
+    fn a_source_that_is_no_pa_of_ours_is_not_used() {
+        let mut path = path();
+        path.source = Some([10, 9, 9, 9].into());
+        let reach = reach(PA, Some(&path), &OWN);
+        assert_eq!(reach.hop.src_v4(), [192, 0, 2, 1]);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let mut silent = path();
+        silent.dst_mac = None;
+        let reached = reach(PA, Some(&silent), &OWN);
+        assert_eq!(reached.hop.state, NextHop::NO_NEIGHBOUR);
+        assert_eq!(
+            reached.condition,
+            "provider address 192.0.2.2: 192.0.2.2 does not answer on eth0"
+        );
+        let mut astray = path();
+        astray.uplink = false;
+        let reached = reach(PA, Some(&astray), &OWN);
+        assert_eq!(reached.hop.state, NextHop::NO_ROUTE);
+        assert!(reached.condition.contains("eth0, which is no uplink"));
+        assert_eq!(reach(PA, None, &OWN).state, "noRoute");
+    }
+
+    #[test]
+    fn our_own_pa_has_an_entry_with_its_address() {
+        let reached = reach(OWN[0], None, &OWN);
+        assert_eq!(
+            (reached.state, reached.hop.pa_v4()),
+            ("local", [192, 0, 2, 1])
+        );
+    }
+}
