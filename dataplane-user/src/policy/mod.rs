@@ -53,7 +53,9 @@ pub fn check(file: &str, text: &str) -> Result<(Vec<Located>, Policy), Vec<Diagn
                 .into_iter()
                 .map(crate::control::protocol::Problem::from);
             let locate = |problem| Diagnostic::locate(file, &problem, &located);
-            Err(problems.map(locate).collect())
+            let mut faults: Vec<Diagnostic> = problems.map(locate).collect();
+            faults.sort_by_key(|fault| (fault.line, fault.column));
+            Err(faults)
         }
     }
 }

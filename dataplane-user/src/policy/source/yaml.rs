@@ -9,6 +9,9 @@ use super::{
 };
 use crate::policy::diagnostic::Diagnostic;
 
+/// Faults of one document to report here.
+const MAX_REFUSED: usize = 10;
+
 /// A document as read: its value, and where the value's parts are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
@@ -34,7 +37,7 @@ pub(super) fn each_document(text: &str, mut each: impl FnMut(Option<Tree>, Vec<D
                 let done = std::mem::take(&mut builder);
                 // Nothing between two separators is no document.
                 let empty = done.root.as_ref().is_none_or(|root| root.value.is_null());
-                let tree = done.root.filter(|_| !empty);
+                let tree = done.root.filter(|_| !empty && !done.opaque);
                 each(tree, done.faults);
             }
             Ok((event, span)) => builder.event(event, &span),
@@ -77,6 +80,8 @@ struct Builder {
     open: Vec<Open>,
     nodes: usize,
     faults: Vec<Diagnostic>,
+    /// Something stands for a value that is not read.
+    opaque: bool,
 }
 
 struct Open {
@@ -122,11 +127,19 @@ impl Builder {
     fn refuse(&mut self, at: (usize, usize), anchor: usize, tag: Option<&Tag>) {
         if anchor != 0 {
             let hint = "remove the anchor, and write out values that refer to it";
-            self.faults.push(fault(at, "anchors are refused", hint));
+            self.refused(at, "anchors are refused", hint);
         }
         if tag.is_some() {
             self.faults
                 .push(fault(at, "tags are refused", "remove the tag"));
+        }
+    }
+
+    /// A bomb shall not explode into messages either.
+    fn refused(&mut self, at: (usize, usize), message: &str, hint: &str) {
+        self.opaque = true;
+        if self.faults.len() < MAX_REFUSED {
+            self.faults.push(fault(at, message, hint));
         }
     }
 
