@@ -15,7 +15,10 @@ fn yaml_documents_have_positions() {
     assert_eq!(documents.len(), 1);
     let positions = &documents[0].positions;
     assert_eq!(positions.find("spec.providerAddresses[0].address"), (9, 14));
-    assert_eq!(positions.find("spec.providerAddresses[0].interface"), (9, 5));
+    assert_eq!(
+        positions.find("spec.providerAddresses[0].interface"),
+        (9, 5)
+    );
     assert_eq!(positions.find("metadata.name"), (6, 18));
     assert_eq!(positions.find(""), (4, 1));
 }

@@ -54,16 +54,12 @@ fn take_kind(value: &mut Value) -> Result<&'static str, Complaint> {
         Some(_) => return Err(("kind", "kind is no text".into(), known())),
         None => return Err(("", "kind is missing".into(), known())),
     };
-    match KINDS.into_iter().find(|known| *known == kind) {
-        Some(kind) => Ok(kind),
-        None => {
-            let hint = match nearest(&kind, &KINDS) {
-                Some(near) => format!("did you mean {near}?"),
-                None => known(),
-            };
-            Err(("kind", format!("unknown kind `{kind}`"), hint))
-        }
-    }
+    let found = KINDS.into_iter().find(|known| *known == kind);
+    found.ok_or_else(|| {
+        let near = nearest(&kind, &KINDS).map(|near| format!("did you mean {near}?"));
+        let message = format!("unknown kind `{kind}`");
+        ("kind", message, near.unwrap_or_else(known))
+    })
 }
 
 fn envelope<S: DeserializeOwned>(

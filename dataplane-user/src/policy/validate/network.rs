@@ -1,4 +1,4 @@
-//! Rules of VMNetwork and its virtual subnets.
+//! Rules of `VMNetwork` and its virtual subnets.
 
 use std::net::IpAddr;
 
