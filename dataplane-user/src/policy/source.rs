@@ -8,6 +8,7 @@
 mod ndjson;
 mod place;
 mod typed;
+mod words;
 mod yaml;
 
 pub use ndjson::{Ndjson, read_ndjson};
