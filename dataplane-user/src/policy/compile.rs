@@ -212,7 +212,7 @@ impl Compiler<'_> {
         let slot = self.ids.port_slot(key)?;
         let policy = self.policy;
         let (Some(attached), Some((network, subnet))) =
-            (self.facts.ports.get(key), policy.subnet(port.vsid))
+            (self.facts.ports.get(key).copied(), policy.subnet(port.vsid))
         else {
             return Ok(());
         };
@@ -295,14 +295,14 @@ impl Compiler<'_> {
 
 const UNSET: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-fn port_mtu(subnet: &Subnet, attached: &AttachedPort) -> u16 {
+fn port_mtu(subnet: &Subnet, attached: AttachedPort) -> u16 {
     match subnet.mtu {
         Mtu::Auto => attached.mtu,
         Mtu::Bytes(bytes) => attached.mtu.min(bytes),
     }
 }
 
-fn port_flags(subnet: &Subnet, attached: &AttachedPort) -> u16 {
+fn port_flags(subnet: &Subnet, attached: AttachedPort) -> u16 {
     let vlan = match subnet.inner_vlan {
         InnerVlan::Strip => 0,
         InnerVlan::Drop => Vport::DROP_TAGGED,

@@ -48,6 +48,7 @@ pub fn load(file: &str, text: &str) -> Result<Vec<Located>, Vec<Diagnostic>> {
     let mut faults = Vec::new();
     yaml::each_document(text, |tree, unsound| {
         faults.extend(unsound);
+        // What an alias or a merge key stands for is not known: no more about it.
         let Some(tree) = tree else { return };
         match typed::document(tree) {
             Ok((document, positions)) => found.push(Located {

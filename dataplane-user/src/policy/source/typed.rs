@@ -54,16 +54,12 @@ fn take_kind(value: &mut Value) -> Result<&'static str, Complaint> {
         Some(_) => return Err(("kind", "kind is no text".into(), known())),
         None => return Err(("", "kind is missing".into(), known())),
     };
-    match KINDS.into_iter().find(|known| *known == kind) {
-        Some(kind) => Ok(kind),
-        None => {
-            let hint = match nearest(&kind, &KINDS) {
-                Some(near) => format!("did you mean {near}?"),
-                None => known(),
-            };
-            Err(("kind", format!("unknown kind `{kind}`"), hint))
-        }
-    }
+    let found = KINDS.into_iter().find(|known| *known == kind);
+    found.ok_or_else(|| {
+        let near = nearest(&kind, &KINDS).map(|near| format!("did you mean {near}?"));
+        let message = format!("unknown kind `{kind}`");
+        ("kind", message, near.unwrap_or_else(known))
+    })
 }
 
 fn envelope<S: DeserializeOwned>(
@@ -86,7 +82,7 @@ fn envelope<S: DeserializeOwned>(
         let path = take_out(&mut tree, error.path());
         let followup = missing.is_some_and(|field| removed.contains(&join(&path.shown, field)));
         if !followup {
-            let (message, hint, meant) = explain(&message);
+            let (message, hint, meant) = explain(&message, path.text.as_deref());
             if let Some(field) = meant {
                 let parent = path.shown.rsplit_once('.').map_or("", |(parent, _)| parent);
                 removed.push(join(parent, &field));
@@ -119,6 +115,8 @@ fn at(place: &Positions, path: &str, message: String, hint: String) -> Diagnosti
 struct TakenOut {
     shown: String,
     removed: String,
+    /// The value, if it was text.
+    text: Option<String>,
     is_root: bool,
 }
 
@@ -136,11 +134,12 @@ fn take_out(tree: &mut Tree, path: &Path) -> TakenOut {
             Name::Element(element) => format!("{shown}[{element}]"),
         };
         if number + 1 == segments.len() {
-            remove(value, place, index);
+            let text = remove(value, place, index);
             let removed = shown.clone();
             return TakenOut {
                 shown,
                 removed,
+                text,
                 is_root: false,
             };
         }
@@ -160,6 +159,7 @@ fn take_out(tree: &mut Tree, path: &Path) -> TakenOut {
     TakenOut {
         shown,
         removed,
+        text: None,
         is_root: true,
     }
 }
@@ -175,13 +175,14 @@ fn index_of(segment: &Segment, value: &Value, place: &Positions) -> Option<usize
     }
 }
 
-fn remove(value: &mut Value, place: &mut Positions, index: usize) {
+fn remove(value: &mut Value, place: &mut Positions, index: usize) -> Option<String> {
     let part = place.parts.remove(index);
-    match (value, part.name) {
-        (Value::Object(map), Name::Field(field)) => drop(map.remove(&*field)),
-        (Value::Array(list), _) => drop(list.remove(index)),
-        _ => {}
-    }
+    let removed = match (value, part.name) {
+        (Value::Object(map), Name::Field(field)) => map.remove(&*field),
+        (Value::Array(list), _) => Some(list.remove(index)),
+        _ => None,
+    };
+    removed?.as_str().map(str::to_owned)
 }
 
 fn join(path: &str, field: &str) -> String {
@@ -193,7 +194,7 @@ fn join(path: &str, field: &str) -> String {
 }
 
 /// Serde's message in our words, what to do, and the field that was meant.
-fn explain(message: &str) -> (String, String, Option<String>) {
+fn explain(message: &str, text: Option<&str>) -> (String, String, Option<String>) {
     let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let unknown = |what| message.starts_with(what).then_some(what);
     let unknown = unknown("unknown field").or(unknown("unknown variant"));
@@ -211,9 +212,21 @@ fn explain(message: &str) -> (String, String, Option<String>) {
         ([field, ..], None) if message.starts_with("missing field") => {
             (format!("{field} is missing"), "add it".to_owned(), None)
         }
+        _ if message.starts_with("invalid type: null") => {
+            let hint = "add it; the text may be cut off here".to_owned();
+            ("the value is missing".to_owned(), hint, None)
+        }
         _ if message.contains("expected a string") => {
             (message.to_owned(), "put it in quotes".to_owned(), None)
         }
+        ([number, ..], None) if message.starts_with("invalid value: integer") => {
+            (format!("{number} is out of range"), String::new(), None)
+        }
+        _ if text.is_some_and(|text| !message.contains(text)) => (
+            format!("`{}`: {message}", text.unwrap_or_default()),
+            String::new(),
+            None,
+        ),
         _ => (message.to_owned(), String::new(), None),
     }
 }
