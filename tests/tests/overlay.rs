@@ -59,6 +59,7 @@ fn both_tenants_talk_with_tc_uplinks() {
 fn both_tenants_talk_with_xdp_uplinks() {
     proof(Site::up("ovxdp", "xdp"), |site| {
         ensure!(mode(site, 0)? == "xdp+tc");
+        site.like_wires()?;
         carries_everything(site)
     });
 }

@@ -38,11 +38,12 @@ pub(super) async fn run(args: Args, context: &mut Context<'_>) -> Result<u8, Fai
 
 /// Puts the agent's problems at their lines.
 fn located(error: ClientError, inputs: &Inputs) -> Failure {
-    let code = error.exit_code();
-    match error {
-        ClientError::Refused { problems, .. } if code == 6 => {
-            Failure::Invalid(problems.problems.iter().map(|p| inputs.locate(p)).collect())
-        }
-        other => other.into(),
+    if error.exit_code() != 6 {
+        return error.into();
     }
+    let ClientError::Refused { problems, .. } = &error else {
+        return error.into();
+    };
+    let faults = problems.problems.iter().map(|p| inputs.locate(p));
+    Failure::Invalid(faults.collect())
 }

@@ -13,21 +13,26 @@ pub(super) struct Context<'a> {
     pub(super) out: &'a mut dyn Write,
     /// Talk.
     err: &'a mut dyn Write,
+    /// Columns of the terminal; `None` when stdout is none.
+    width: Option<u16>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(client: Client, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { client, out, err }
+        let width = || comfy_table::Table::new().width();
+        let terminal = io::stdout().is_terminal();
+        Self {
+            client,
+            out,
+            err,
+            width: terminal.then(width).flatten(),
+        }
     }
 
     /// How tables are shown: to the terminal's width, or as wide as they are.
     pub(super) fn view(&self, wide: bool) -> View {
-        let terminal = io::stdout().is_terminal();
-        let width = || comfy_table::Table::new().width();
-        View {
-            wide,
-            width: terminal.then(width).flatten(),
-        }
+        let width = self.width;
+        View { wide, width }
     }
 
     /// Says something that is no data.

@@ -110,7 +110,9 @@ fn told(err: &mut impl Write, message: &str, hint: &str) -> io::Result<()> {
 
 fn invalid_into(err: &mut impl Write, faults: &[Fault]) -> io::Result<()> {
     for fault in faults.iter().take(SHOWN) {
-        writeln!(err, "error: {}", fault.diagnostic)?;
+        let text = fault.diagnostic.to_string();
+        // A problem of the whole request has no file before the first colon.
+        writeln!(err, "error: {}", text.trim_start_matches(": "))?;
         for line in fault.excerpt.lines() {
             writeln!(err, "  {line}")?;
         }

@@ -85,7 +85,9 @@ impl Inputs {
         for input in &self.0 {
             match &input.content {
                 Content::Memory(_, located) => {
-                    located.iter().for_each(|l| each(&input.name, &l.document));
+                    for l in located {
+                        each(&input.name, &l.document);
+                    }
                 }
                 Content::Lines(path, _) => {
                     for located in read_ndjson(&input.name, open(&input.name, path)?) {

@@ -41,8 +41,9 @@ pub use model::{DerivedRecord, Policy, derived_records};
 pub use source::{Located, load, read_ndjson};
 pub use validate::{Numbered, merge, numbered, validate};
 
-/// Loads a file and validates it by itself: what `nvectl` does before it asks
-/// the agent. All faults of one of the two steps come at once.
+/// Loads a file and validates it by itself, as if nothing were stored. All faults
+/// of one of the two steps come at once. A file that refers to stored objects is
+/// for the agent to validate: [`load`] it, and [`Diagnostic::locate`] the answer.
 pub fn check(file: &str, text: &str) -> Result<(Vec<Located>, Policy), Vec<Diagnostic>> {
     let located = load(file, text)?;
     let documents = numbered(located.iter().map(|l| l.document.clone()));
@@ -53,7 +54,9 @@ pub fn check(file: &str, text: &str) -> Result<(Vec<Located>, Policy), Vec<Diagn
                 .into_iter()
                 .map(crate::control::protocol::Problem::from);
             let locate = |problem| Diagnostic::locate(file, &problem, &located);
-            Err(problems.map(locate).collect())
+            let mut faults: Vec<Diagnostic> = problems.map(locate).collect();
+            faults.sort_by_key(|fault| (fault.line, fault.column));
+            Err(faults)
         }
     }
 }

@@ -8,6 +8,7 @@
 mod ndjson;
 mod place;
 mod typed;
+mod words;
 mod yaml;
 
 pub use ndjson::{Ndjson, read_ndjson};
@@ -48,6 +49,7 @@ pub fn load(file: &str, text: &str) -> Result<Vec<Located>, Vec<Diagnostic>> {
     let mut faults = Vec::new();
     yaml::each_document(text, |tree, unsound| {
         faults.extend(unsound);
+        // What an alias or a merge key stands for is not known: no more about it.
         let Some(tree) = tree else { return };
         match typed::document(tree) {
             Ok((document, positions)) => found.push(Located {

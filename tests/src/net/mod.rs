@@ -4,6 +4,7 @@ mod inside;
 mod raw;
 mod site;
 mod traffic;
+pub mod watch;
 
 pub use inside::inside;
 pub use raw::{Frame, PacketSocket};

@@ -51,6 +51,28 @@ impl Site {
         Ok(())
     }
 
+    /// Makes the uplinks hand over what a wire would: whole frames of one segment each.
+    pub fn like_wires(&self) -> Result<()> {
+        for host in &self.topology.hosts {
+            host.netns.exec(&[
+                "ethtool",
+                "-K",
+                "eth0",
+                "tx",
+                "off",
+                "tso",
+                "off",
+                "gso",
+                "off",
+                "tx-gre-segmentation",
+                "off",
+                "tx-gre-csum-segmentation",
+                "off",
+            ])?;
+        }
+        Ok(())
+    }
+
     /// The namespace of a host.
     pub fn host(&self, host: usize) -> &Netns {
         &self.topology.hosts[host].netns
@@ -225,7 +247,7 @@ fn items(list: &Value) -> Result<&Vec<Value>> {
 pub fn proof(site: Result<Site>, body: impl FnOnce(&mut Site) -> Result<()>) {
     let mut site = site.expect("the site is up");
     if let Err(error) = body(&mut site) {
-        panic!("{error:?}\n{}", evidence(&site));
+        panic!("{error:#}\n{}", evidence(&site));
     }
 }
 

@@ -10,6 +10,7 @@ use serde_path_to_error::{Path, Segment};
 use super::{
     Positions,
     place::{Name, Part},
+    words::{explain, nearest},
     yaml::Tree,
 };
 use crate::{
@@ -54,16 +55,12 @@ fn take_kind(value: &mut Value) -> Result<&'static str, Complaint> {
         Some(_) => return Err(("kind", "kind is no text".into(), known())),
         None => return Err(("", "kind is missing".into(), known())),
     };
-    match KINDS.into_iter().find(|known| *known == kind) {
-        Some(kind) => Ok(kind),
-        None => {
-            let hint = match nearest(&kind, &KINDS) {
-                Some(near) => format!("did you mean {near}?"),
-                None => known(),
-            };
-            Err(("kind", format!("unknown kind `{kind}`"), hint))
-        }
-    }
+    let found = KINDS.into_iter().find(|known| *known == kind);
+    found.ok_or_else(|| {
+        let near = nearest(&kind, &KINDS).map(|near| format!("did you mean {near}?"));
+        let message = format!("unknown kind `{kind}`");
+        ("kind", message, near.unwrap_or_else(known))
+    })
 }
 
 fn envelope<S: DeserializeOwned>(
@@ -86,7 +83,7 @@ fn envelope<S: DeserializeOwned>(
         let path = take_out(&mut tree, error.path());
         let followup = missing.is_some_and(|field| removed.contains(&join(&path.shown, field)));
         if !followup {
-            let (message, hint, meant) = explain(&message);
+            let (message, hint, meant) = explain(&message, path.text.as_deref());
             if let Some(field) = meant {
                 let parent = path.shown.rsplit_once('.').map_or("", |(parent, _)| parent);
                 removed.push(join(parent, &field));
@@ -119,10 +116,13 @@ fn at(place: &Positions, path: &str, message: String, hint: String) -> Diagnosti
 struct TakenOut {
     shown: String,
     removed: String,
+    /// The value, if it was text.
+    text: Option<String>,
     is_root: bool,
 }
 
-/// Takes the value at `path` out of the tree: what is wrong, or what lacks a field.
+/// Takes the value at `path` out of the tree: what is wrong, or what lacks a
+/// field. Where the root lacks one, or the path leads nowhere, nothing goes on.
 fn take_out(tree: &mut Tree, path: &Path) -> TakenOut {
     let mut shown = String::new();
     let (mut value, mut place) = (&mut tree.value, &mut tree.place);
@@ -136,11 +136,12 @@ fn take_out(tree: &mut Tree, path: &Path) -> TakenOut {
             Name::Element(element) => format!("{shown}[{element}]"),
         };
         if number + 1 == segments.len() {
-            remove(value, place, index);
+            let text = remove(value, place, index);
             let removed = shown.clone();
             return TakenOut {
                 shown,
                 removed,
+                text,
                 is_root: false,
             };
         }
@@ -155,11 +156,11 @@ fn take_out(tree: &mut Tree, path: &Path) -> TakenOut {
         };
         place = part;
     }
-    // The root lacks a field, or the path leads nowhere.
     let removed = shown.clone();
     TakenOut {
         shown,
         removed,
+        text: None,
         is_root: true,
     }
 }
@@ -175,13 +176,14 @@ fn index_of(segment: &Segment, value: &Value, place: &Positions) -> Option<usize
     }
 }
 
-fn remove(value: &mut Value, place: &mut Positions, index: usize) {
+fn remove(value: &mut Value, place: &mut Positions, index: usize) -> Option<String> {
     let part = place.parts.remove(index);
-    match (value, part.name) {
-        (Value::Object(map), Name::Field(field)) => drop(map.remove(&*field)),
-        (Value::Array(list), _) => drop(list.remove(index)),
-        _ => {}
-    }
+    let removed = match (value, part.name) {
+        (Value::Object(map), Name::Field(field)) => map.remove(&*field),
+        (Value::Array(list), _) => Some(list.remove(index)),
+        _ => None,
+    };
+    removed?.as_str().map(str::to_owned)
 }
 
 fn join(path: &str, field: &str) -> String {
@@ -192,59 +194,8 @@ fn join(path: &str, field: &str) -> String {
     }
 }
 
-/// Serde's message in our words, what to do, and the field that was meant.
-fn explain(message: &str) -> (String, String, Option<String>) {
-    let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let unknown = |what| message.starts_with(what).then_some(what);
-    let unknown = unknown("unknown field").or(unknown("unknown variant"));
-    match (&*words, unknown) {
-        ([wrong, known @ ..], Some(what)) => {
-            let near = nearest(wrong, known);
-            let hint = match near {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("use one of {}", known.join(", ")),
-            };
-            let what = what.replace("variant", "value");
-            let meant = near.filter(|_| what.ends_with("field"));
-            (format!("{what} `{wrong}`"), hint, meant.map(str::to_owned))
-        }
-        ([field, ..], None) if message.starts_with("missing field") => {
-            (format!("{field} is missing"), "add it".to_owned(), None)
-        }
-        _ if message.contains("expected a string") => {
-            (message.to_owned(), "put it in quotes".to_owned(), None)
-        }
-        _ => (message.to_owned(), String::new(), None),
-    }
-}
-
 fn quoted(message: &str) -> Option<&str> {
     message.split('`').nth(1)
-}
-
-/// The known word that `wrong` is most likely meant to be.
-fn nearest<'w>(wrong: &str, known: &[&'w str]) -> Option<&'w str> {
-    let lower = wrong.to_lowercase();
-    let score = |word: &&'w str| distance(&lower, &word.to_lowercase());
-    let best = known.iter().copied().min_by_key(|word| score(word))?;
-    (score(&best) <= 1 + best.len() / 4).then_some(best)
-}
-
-/// Edit distance (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let above = row[j + 1];
-            let change = diagonal + usize::from(x != *y);
-            row[j + 1] = change.min(above + 1).min(row[j] + 1);
-            diagonal = above;
-        }
-    }
-    row[b.len()]
 }
 
 /// The object, as well as can be told.

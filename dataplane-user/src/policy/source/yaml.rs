@@ -9,6 +9,9 @@ use super::{
 };
 use crate::policy::diagnostic::Diagnostic;
 
+/// Faults of one document to report here.
+const MAX_REFUSED: usize = 10;
+
 /// A document as read: its value, and where the value's parts are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {
@@ -34,7 +37,7 @@ pub(super) fn each_document(text: &str, mut each: impl FnMut(Option<Tree>, Vec<D
                 let done = std::mem::take(&mut builder);
                 // Nothing between two separators is no document.
                 let empty = done.root.as_ref().is_none_or(|root| root.value.is_null());
-                let tree = done.root.filter(|_| !empty);
+                let tree = done.root.filter(|_| !empty && !done.opaque);
                 each(tree, done.faults);
             }
             Ok((event, span)) => builder.event(event, &span),
@@ -77,6 +80,8 @@ struct Builder {
     open: Vec<Open>,
     nodes: usize,
     faults: Vec<Diagnostic>,
+    /// Something stands for a value that is not read.
+    opaque: bool,
 }
 
 struct Open {
@@ -86,16 +91,22 @@ struct Open {
 }
 
 impl Builder {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the parser's enum may grow; what is no node does not concern a tree"
+    )]
     fn event(&mut self, event: Event<'_>, span: &Span) {
         let at = (span.start.line(), span.start.col());
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse(at, anchor, tag.as_deref());
                 let text = text.into_owned();
-                match style {
-                    ScalarStyle::Plain => self.scalar(at, &text, plain(&text)),
-                    _ => self.scalar(at, &text, Value::String(text.clone())),
-                }
+                let value = if style == ScalarStyle::Plain {
+                    plain(&text)
+                } else {
+                    Value::String(text.clone())
+                };
+                self.scalar(at, &text, value);
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse(at, anchor, tag.as_deref());
@@ -111,8 +122,7 @@ impl Builder {
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.faults
-                    .push(fault(at, "aliases are refused", "write the value out"));
+                self.refused(at, "aliases are refused", "write the value out");
                 self.scalar(at, "*", Value::Null);
             }
             _ => {}
@@ -122,11 +132,18 @@ impl Builder {
     fn refuse(&mut self, at: (usize, usize), anchor: usize, tag: Option<&Tag>) {
         if anchor != 0 {
             let hint = "remove the anchor, and write out values that refer to it";
-            self.faults.push(fault(at, "anchors are refused", hint));
+            self.refused(at, "anchors are refused", hint);
         }
         if tag.is_some() {
-            self.faults
-                .push(fault(at, "tags are refused", "remove the tag"));
+            self.refused(at, "tags are refused", "remove the tag");
+        }
+    }
+
+    /// A bomb shall not explode into messages either.
+    fn refused(&mut self, at: (usize, usize), message: &str, hint: &str) {
+        self.opaque = true;
+        if self.faults.len() < MAX_REFUSED {
+            self.faults.push(fault(at, message, hint));
         }
     }
 
@@ -149,19 +166,20 @@ impl Builder {
     }
 
     fn key(&mut self, at: (usize, usize), name: String) {
-        let Some(open) = self.open.last_mut() else {
+        let Some(open) = self.open.last() else {
             return;
         };
         let duplicate = open.tree.place.field(&name).map(|first| first.line);
         if let Some(line) = duplicate {
             let message = format!("`{name}` stands twice, first near line {line}");
-            self.faults
-                .push(fault(at, message, "remove one of the two"));
+            let hint = "remove one of the two";
+            self.faults.push(fault(at, message, hint));
         } else if name == "<<" {
-            self.faults
-                .push(fault(at, "merge keys are refused", "write the fields out"));
+            self.refused(at, "merge keys are refused", "write the fields out");
         }
-        open.key = Some((name, duplicate.is_none()));
+        if let Some(open) = self.open.last_mut() {
+            open.key = Some((name, duplicate.is_none()));
+        }
     }
 
     /// Puts a finished value where it belongs.

@@ -1,4 +1,4 @@
-//! Rules of Port and LookupRecord: who has which CA, MAC and device.
+//! Rules of `Port` and `LookupRecord`: who has which CA, MAC and device.
 
 use std::{collections::HashMap, net::IpAddr};
 

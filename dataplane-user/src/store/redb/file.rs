@@ -107,6 +107,10 @@ impl StoreFile {
         })
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the back end's enum may grow; what is not named is shown as it is"
+    )]
     fn failed(&self, error: redb::Error) -> StoreError {
         let path = self.path.clone();
         match error {
@@ -120,6 +124,10 @@ impl StoreFile {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the back end's enum may grow; what is not named is shown as it is"
+)]
 fn opening(path: &Path, error: DatabaseError) -> StoreError {
     let path = path.to_owned();
     match error {
