@@ -96,19 +96,14 @@ impl Fixture {
         let moved = programs.counts().since(&before);
         self.same("counters", &self.counts(), &moved)?;
         self.same("conservation", &true, &programs.counts().conserved())?;
-        let hook = if self.xdp_leaves { Hook::Tc } else { hook };
-        self.outcome(hook, &ran)
+        self.outcome(&ran)
     }
 
-    fn outcome(&self, hook: Hook, ran: &Ran) -> Result<(), String> {
-        let reply = if hook == Hook::Tc {
-            Action::Redirect
-        } else {
-            Action::Transmit
-        };
+    fn outcome(&self, ran: &Ran) -> Result<(), String> {
         let (action, frame) = match &self.want {
-            Want::Encapped(_, frame) | Want::Delivered(_, _, frame) => (Action::Redirect, frame),
-            Want::Replied(_, frame) => (reply, frame),
+            Want::Encapped(_, frame) | Want::Delivered(_, _, frame) | Want::Replied(_, frame) => {
+                (Action::Redirect, frame)
+            }
             Want::Passed => (Action::Pass, &self.frame),
             Want::Dropped(..) => return self.same("action", &Action::Drop, &ran.action),
         };
