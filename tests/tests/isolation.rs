@@ -1,6 +1,6 @@
 //! What a tenant or a stranger on the underlay must not get through, counted where it ends.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use dataplane_common::id::Mac;
 use dataplane_tests::{
     net::{

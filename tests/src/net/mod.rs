@@ -1,5 +1,6 @@
 //! Real `nved`s between network namespaces, for the tests of tier 3.
 
+mod counts;
 mod inside;
 mod raw;
 mod site;
