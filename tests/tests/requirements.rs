@@ -7,26 +7,28 @@ use aya::{
 };
 use dataplane_tests::net::{SOON, Site, inside, ping, proof};
 use dataplane_user::dataplane::OBJECT;
-use std::process::Command;
-use xtask::lab::{BPFFS, Netns, Output, bin_dir, output, unique};
+use std::{path::Path, process::Command};
+use xtask::lab::{BPFFS, Netns, Output, bin_dir, output, remove_pins, unique};
 
-/// Runs `nved` in a namespace with these flags until it gives up.
+/// Runs `nved` in a namespace with these flags until it gives up; its pins are removed then.
 fn nved(site: &Site, netns: &Netns, flags: &[&str]) -> Result<Output> {
     let mut command = netns.command(&bin_dir()?.join("nved").to_string_lossy());
-    complete(site, &mut command, flags)?;
-    output(&mut command, SOON)
+    let pin = Path::new(BPFFS).join(unique("pin"));
+    complete(site, &mut command, &pin, flags)?;
+    let said = output(&mut command, SOON);
+    remove_pins(&pin)?;
+    said
 }
 
 /// Adds flags for store, socket and pins of its own, unless these are given.
-fn complete(site: &Site, command: &mut Command, flags: &[&str]) -> Result<()> {
-    let own = site.file(&unique("own"), "")?;
-    let state = own.with_extension("d");
+fn complete(site: &Site, command: &mut Command, pin: &Path, flags: &[&str]) -> Result<()> {
+    let state = site.file(&unique("own"), "")?.with_extension("d");
     command.args(["--host", "host-a"]).args(flags);
     let defaults = [
         ("--uplink", "eth0".to_owned()),
         ("--store", format!("redb://{}/policy.redb", state.display())),
         ("--socket", format!("{}/nved.sock", state.display())),
-        ("--pin", format!("{BPFFS}/{}", unique("pin"))),
+        ("--pin", pin.display().to_string()),
     ];
     for (flag, value) in defaults {
         if !flags.contains(&flag) {
@@ -63,7 +65,7 @@ fn without_privileges_it_says_what_to_do() {
         command
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(&copy);
-        complete(site, &mut command, &[])?;
+        complete(site, &mut command, Path::new("/sys/fs/bpf/nvet-none"), &[])?;
         refused(
             &output(&mut command, SOON)?,
             7,

@@ -10,7 +10,7 @@ pub mod watch;
 pub use inside::inside;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof};
-pub use traffic::{pause, ping, tcp, udp};
+pub use traffic::{ping, tcp, udp};
 
 use std::time::Duration;
 

@@ -84,7 +84,7 @@ fn bind(index: i32) -> io::Result<OwnedFd> {
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     // SAFETY: all zero is a valid address of this kind.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    address.sll_family = libc::AF_PACKET.cast_unsigned() as u16;
+    address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
     address.sll_protocol = all;
     address.sll_ifindex = index;
     let len = libc::socklen_t::try_from(size_of_val(&address)).map_err(io::Error::other)?;

@@ -6,7 +6,6 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
-    time::Duration,
 };
 use xtask::lab::{Netns, run};
 
@@ -26,22 +25,14 @@ pub fn ping(from: &Netns, to: &str, size: u16) -> Result<()> {
     Ok(())
 }
 
-/// A moment for packets that must not arrive; their being counted was waited for before.
-pub fn pause() {
-    thread::sleep(Duration::from_millis(50));
-}
-
 /// Sends bytes over TCP both ways and compares them: a question, its echo reversed.
 pub fn tcp(client: &Netns, server: &Netns, address: &str, bytes: usize) -> Result<()> {
     let address: Ipv4Addr = address.parse()?;
     let listener = inside(server, || Ok(TcpListener::bind((address, 0))?))?;
     let at = listener.local_addr()?;
     let echo = thread::spawn(move || answer(&listener, bytes));
-    let asked = ask(client, at, bytes).with_context(|| format!("TCP to {at}"));
-    if asked.is_err() {
-        // The listener may still wait for somebody; it dies with the process.
-        return asked;
-    }
+    // After a failure the listener may still wait for somebody; it dies with the process.
+    ask(client, at, bytes).with_context(|| format!("TCP to {at}"))?;
     echo.join().expect("the echo does not panic")
 }
 
