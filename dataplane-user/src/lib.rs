@@ -8,7 +8,7 @@ pub mod control;
 pub mod dataplane;
 pub mod netdev;
 pub mod policy;
-pub mod store;
 pub mod ports;
 pub mod settings;
+pub mod store;
 pub mod underlay;

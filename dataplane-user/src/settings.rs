@@ -57,7 +57,11 @@ pub enum TcHook {
 
 /// The flags of nved.
 #[derive(Clone, Debug, Default, Parser)]
-#[command(name = "nved", version, about = "Agent of a network virtualization edge")]
+#[command(
+    name = "nved",
+    version,
+    about = "Agent of a network virtualization edge"
+)]
 pub struct Flags {
     /// Name of the Host document that this host is
     #[arg(long, value_name = "NAME")]
@@ -71,8 +75,11 @@ pub struct Flags {
     /// How TC programs are attached [default: auto]
     #[arg(long, value_enum)]
     pub tc_hook: Option<TcHook>,
-    /// Policy store [default: redb:///var/lib/nved/policy.redb]
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Policy store [default: redb:///var/lib/nved/policy.redb]"
+    )]
     pub store: Option<String>,
     /// Control socket [default: /run/nved/nved.sock]
     #[arg(long, value_name = "PATH")]
@@ -151,7 +158,10 @@ impl Flags {
                 .socket
                 .or(file.socket)
                 .unwrap_or_else(|| "/run/nved/nved.sock".into()),
-            pin: self.pin.or(file.pin).unwrap_or_else(|| "/sys/fs/bpf/nve".into()),
+            pin: self
+                .pin
+                .or(file.pin)
+                .unwrap_or_else(|| "/sys/fs/bpf/nve".into()),
             lookup_capacity: checked_capacity(capacity.unwrap_or(65536))?,
         })
     }
@@ -235,8 +245,14 @@ mod tests {
     #[test]
     fn what_has_no_default_must_be_given() {
         let missing = flags(&["--host", "a"]).merge(File::default());
-        assert!(matches!(missing, Err(SettingsError::Missing { key: "uplink" })));
+        assert!(matches!(
+            missing,
+            Err(SettingsError::Missing { key: "uplink" })
+        ));
         let missing = flags(&["--uplink", "e0"]).merge(File::default());
-        assert!(matches!(missing, Err(SettingsError::Missing { key: "host" })));
+        assert!(matches!(
+            missing,
+            Err(SettingsError::Missing { key: "host" })
+        ));
     }
 }

@@ -26,7 +26,11 @@ pub(super) fn follow_store(store: SharedStore, changed: Arc<Notify>, flag: Arc<A
     });
 }
 
-async fn follow(store: &SharedStore, changed: &Notify, flag: &AtomicBool) -> Result<(), StoreError> {
+async fn follow(
+    store: &SharedStore,
+    changed: &Notify,
+    flag: &AtomicBool,
+) -> Result<(), StoreError> {
     let revision = store.range(ROOT, None).await?.revision;
     let mut watch = store.watch(ROOT, revision + 1).await?;
     // What changed between the last reading and this watch.

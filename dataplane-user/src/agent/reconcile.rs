@@ -14,8 +14,11 @@ use crate::{
     dataplane::links::Device,
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff, document::Mtu,
-        model::{Port, Subnet}, pas_in_use,
+        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff,
+        document::Mtu,
+        model::{Port, Subnet},
+        pas_in_use,
+        table_image::TableImage,
     },
     ports::{State, Wanted},
     store::objects::save_ids,
@@ -120,37 +123,39 @@ impl Agent {
         let host = self.settings.host.clone();
         let target = match compile(policy, &host, &now.1, &mut self.ids) {
             Ok(target) => target,
-            Err(error) => {
-                // A policy that leaves this host out removes what it had here.
-                if !matches!(error, CompileError::UnknownHost { .. }) {
-                    conditions.push(error.to_string());
-                    return;
-                }
+            // A policy that leaves this host out removes what it had here.
+            Err(CompileError::UnknownHost { .. }) => {
                 conditions.push(format!(
                     "no Host document named {host}: apply one, or start nved with the --host of one"
                 ));
-                crate::policy::table_image::TableImage::default()
+                TableImage::default()
             }
+            Err(error) => return conditions.push(error.to_string()),
         };
         self.keep_ids(conditions).await;
-        let ops = diff(&self.image, &target);
-        if !ops.is_empty() {
-            let (dataplane, image) = (&mut self.dataplane, &mut self.image);
-            let failures = tokio::task::block_in_place(|| dataplane.commit(image, &ops));
-            self.generation += 1;
-            tracing::debug!("generation {}: {} operations", self.generation, ops.len());
-            self.failures = failures
-                .into_iter()
-                .map(|f| format!("{} ({} entries left out)", f.reason, f.count))
-                .collect();
-        } else {
-            self.failures.clear();
-        }
+        self.write(&target);
         if self.failures.is_empty() && policy.hosts.contains_key(&host) {
             self.release(policy, &host, conditions).await;
             self.compiled = Some(now);
         }
         conditions.extend(self.failures.iter().cloned());
+    }
+
+    /// Makes the kernel's tables the target, as far as they take it.
+    fn write(&mut self, target: &TableImage) {
+        self.failures.clear();
+        let ops = diff(&self.image, target);
+        if ops.is_empty() {
+            return;
+        }
+        let (dataplane, image) = (&mut self.dataplane, &mut self.image);
+        let failures = tokio::task::block_in_place(|| dataplane.commit(image, &ops));
+        let told = failures.into_iter();
+        self.failures = told
+            .map(|f| format!("{} ({} entries left out)", f.reason, f.count))
+            .collect();
+        self.generation += 1;
+        tracing::debug!("generation {}: {} operations", self.generation, ops.len());
     }
 
     /// Gives back the numbers of what is gone.
@@ -182,11 +187,14 @@ impl Agent {
         });
         let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
         match self.dataplane.detach_others(&keep) {
-            Ok(gone) => self.attached.retain(|_, (ifindex, _)| !gone.contains(ifindex)),
+            Ok(gone) => self
+                .attached
+                .retain(|_, (ifindex, _)| !gone.contains(ifindex)),
             Err(error) => conditions.push(error.to_string()),
         }
         let states = &self.states;
-        self.attached.retain(|key, _| matches!(states.get(key), Some(State::Ready(_))));
+        self.attached
+            .retain(|key, _| matches!(states.get(key), Some(State::Ready(_))));
         let wanted = ours(policy, &self.settings.host).map(|(key, _)| key.clone());
         let removed = self.ports.remove_others(&wanted.collect(), seen).await;
         for name in removed {
@@ -216,7 +224,10 @@ impl Agent {
     /// The largest tenant packet that fits every path after encapsulation.
     fn tenant_mtu(&self) -> u16 {
         let uplinks = self.uplinks.values().map(|uplink| uplink.mtu);
-        let paths = self.reach.values().map(|reach| u32::from(reach.hop.path_mtu));
+        let paths = self
+            .reach
+            .values()
+            .map(|reach| u32::from(reach.hop.path_mtu));
         let smallest = uplinks.chain(paths.filter(|mtu| *mtu != 0)).min();
         let mtu = smallest.unwrap_or(1500).saturating_sub(MTU_COST.into());
         u16::try_from(mtu).unwrap_or(u16::MAX)
@@ -224,12 +235,18 @@ impl Agent {
 }
 
 fn ours<'p>(policy: &'p Policy, host: &'p str) -> impl Iterator<Item = (&'p PortKey, &'p Port)> {
-    policy.ports.iter().filter(move |(_, port)| port.host == host)
+    policy
+        .ports
+        .iter()
+        .filter(move |(_, port)| port.host == host)
 }
 
 fn wanted(port: &Port, subnet: &Subnet, auto_mtu: u16) -> Wanted {
     let addresses = port.addresses.iter().map(|address| {
-        let prefix = subnet.prefixes.iter().find(|prefix| prefix.contains(address));
+        let prefix = subnet
+            .prefixes
+            .iter()
+            .find(|prefix| prefix.contains(address));
         let whole = if address.is_ipv4() { 32 } else { 128 };
         let len = prefix.map_or(whole, IpNet::prefix_len);
         IpNet::new(*address, len).unwrap_or(IpNet::from(*address))

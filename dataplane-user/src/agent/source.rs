@@ -40,7 +40,12 @@ impl Source {
             self.stored = Arc::new(stored);
             return true;
         }
-        let documents = numbered(stored.documents.iter().map(|(document, _)| document.clone()));
+        let documents = numbered(
+            stored
+                .documents
+                .iter()
+                .map(|(document, _)| document.clone()),
+        );
         match validate(&documents) {
             Ok(policy) => {
                 self.policy = Arc::new(policy);
@@ -50,7 +55,10 @@ impl Source {
             }
             Err(faults) => {
                 let told = faults.iter().take(10).map(|fault| {
-                    format!("{} in the store is invalid: {}", fault.object, fault.message)
+                    format!(
+                        "{} in the store is invalid: {}",
+                        fault.object, fault.message
+                    )
                 });
                 self.conditions = told.collect();
             }

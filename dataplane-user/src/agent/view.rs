@@ -59,7 +59,10 @@ impl Default for View {
 impl View {
     pub(super) fn of(agent: &Agent, conditions: Vec<String>) -> Self {
         let started = agent.publish.borrow().started;
-        let ports = agent.states.iter().map(|(key, state)| port(agent, key, state));
+        let ports = agent
+            .states
+            .iter()
+            .map(|(key, state)| port(agent, key, state));
         let reach = agent.reach.iter();
         let provider_addresses = reach.map(|(pa, reach)| pa_status(*pa, reach));
         Self {
@@ -128,9 +131,7 @@ impl View {
 
     fn port_state(&self, key: &PortKey) -> (String, Option<String>) {
         match self.states.get(key) {
-            Some(State::Ready(attachment)) => {
-                ("Ready".into(), Some(attachment.interface.clone()))
-            }
+            Some(State::Ready(attachment)) => ("Ready".into(), Some(attachment.interface.clone())),
             Some(State::Pending(why)) => (format!("Pending: {why}"), None),
             None => ("Remote".into(), None),
         }

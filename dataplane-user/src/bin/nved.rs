@@ -64,7 +64,11 @@ async fn run(settings: Settings) -> Result<()> {
     let store = store::open(&settings.store).await?;
     let listener = socket::listen(&settings.socket)?;
     let path = settings.socket.clone();
-    let (agent, handle) = Agent::start(settings, store.clone()).await?;
+    let started = Agent::start(settings, store.clone()).await;
+    if started.is_err() {
+        std::fs::remove_file(&path).ok();
+    }
+    let (agent, handle) = started?;
 
     let (stop, stopped) = watch::channel(false);
     let control = Control {

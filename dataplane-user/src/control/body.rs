@@ -22,7 +22,11 @@ pub async fn documents(mut body: Body) -> Result<Vec<Document>, Refusal> {
     let mut total = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"), "")
+            Refusal::new(
+                StatusCode::BAD_REQUEST,
+                format!("the body broke off: {error}"),
+                "",
+            )
         })?;
         let Ok(data) = frame.into_data() else {
             continue;
@@ -127,7 +131,12 @@ mod tests {
     async fn every_bad_line_is_told_with_its_index() {
         let body = format!("{HOST}\n{{\n{HOST} x\n");
         let refusal = documents(Body::from(body)).await.expect_err("bad lines");
-        let indexes: Vec<_> = refusal.problems.problems.iter().map(|p| p.document).collect();
+        let indexes: Vec<_> = refusal
+            .problems
+            .problems
+            .iter()
+            .map(|p| p.document)
+            .collect();
         assert_eq!(indexes, [Some(1), Some(2)]);
         assert_eq!(refusal.status, StatusCode::UNPROCESSABLE_ENTITY);
     }

@@ -67,15 +67,13 @@ fn router(control: Control) -> Router {
 }
 
 /// uid 0 may do everything, whoever else can open the socket may read.
-async fn authorize(
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn authorize(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
     if request.method() == Method::GET || peer.uid == Some(0) {
         return next.run(request).await;
     }
-    let who = peer.uid.map_or("unknown user".to_owned(), |uid| format!("uid {uid}"));
+    let who = peer
+        .uid
+        .map_or("unknown user".to_owned(), |uid| format!("uid {uid}"));
     Refusal::new(
         StatusCode::FORBIDDEN,
         format!("{who} may read, but not change anything"),
@@ -155,9 +153,9 @@ async fn object(
 ) -> Result<Json<ObjectView>, Refusal> {
     let key = key(&kind, &name, query.vm_network.as_deref())?;
     let view = control.agent.view.borrow().clone();
-    view.object(&key).map(Json).ok_or_else(|| {
-        objects::ObjectError::NotFound { object: key }.into()
-    })
+    view.object(&key)
+        .map(Json)
+        .ok_or_else(|| objects::ObjectError::NotFound { object: key }.into())
 }
 
 async fn delete(

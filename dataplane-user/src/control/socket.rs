@@ -9,10 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::IncomingStream,
-};
+use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use tokio::net::UnixListener;
 
 /// Why nved cannot listen.

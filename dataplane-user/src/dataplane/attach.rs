@@ -186,7 +186,9 @@ impl Dataplane {
         let files = entries(&self.pin.join(LINKS))?;
         let names = files.iter().filter_map(|path| path.file_name()?.to_str());
         let pins = names.filter_map(parse_pin);
-        Ok(pins.map(|(hook, ifindex)| (hook.to_owned(), ifindex)).collect())
+        Ok(pins
+            .map(|(hook, ifindex)| (hook.to_owned(), ifindex))
+            .collect())
     }
 }
 
@@ -208,7 +210,10 @@ fn explain(failure: &LinkFailure, other: Option<String>, driver: Option<&str>) -
             driver.map(|name| format!(" {name}")).unwrap_or_default()
         ),
         (Some(libc::ERANGE | libc::EINVAL), _) => {
-            format!("its MTU or settings do not allow native XDP ({})", chain(failure))
+            format!(
+                "its MTU or settings do not allow native XDP ({})",
+                chain(failure)
+            )
         }
         (_, _) => chain(failure),
     };

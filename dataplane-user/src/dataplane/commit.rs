@@ -64,7 +64,9 @@ impl Dataplane {
         if errno(error) != Some(libc::E2BIG) {
             return format!("map {map}: {error}");
         }
-        let room = self.capacity(map).map_or(String::new(), |n| format!(" (room for {n})"));
+        let room = self
+            .capacity(map)
+            .map_or(String::new(), |n| format!(" (room for {n})"));
         if map == "LOOKUP" {
             format!(
                 "map {map} is full{room}; set a larger lookup-capacity, run `nvectl unload`, and start nved again"

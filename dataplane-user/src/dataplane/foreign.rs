@@ -13,5 +13,8 @@ pub fn xdp(ours: BorrowedFd<'_>, ifindex: u32) -> Option<String> {
         .filter(|id| *id != 0)?;
     let info = loaded_programs().flatten().find(|info| info.id() == id);
     let name = info.as_ref().and_then(|info| info.name_as_str());
-    Some(format!("program {id} ({})", name.unwrap_or("without a name")))
+    Some(format!(
+        "program {id} ({})",
+        name.unwrap_or("without a name")
+    ))
 }

@@ -140,7 +140,9 @@ pub fn clsact(
     pin: &Path,
 ) -> Result<(), LinkFailure> {
     match tc::qdisc_add_clsact(&device.name) {
-        Err(error) if LinkFailure::from_tc(&error) != Some(libc::EEXIST) => return Err(error.into()),
+        Err(error) if LinkFailure::from_tc(&error) != Some(libc::EEXIST) => {
+            return Err(error.into());
+        }
         Ok(()) | Err(_) => {}
     }
     let handle = TcHandle::new(0, 1);

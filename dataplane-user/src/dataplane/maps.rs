@@ -67,10 +67,7 @@ pub(super) fn failed(map: &'static str) -> impl FnOnce(MapError) -> Error {
     move |source| Error::Map { map, source }
 }
 
-fn take<M: TryFrom<Map, Error = MapError>>(
-    bpf: &mut Ebpf,
-    name: &'static str,
-) -> Result<M, Error> {
+fn take<M: TryFrom<Map, Error = MapError>>(bpf: &mut Ebpf, name: &'static str) -> Result<M, Error> {
     let map = bpf
         .take_map(name)
         .ok_or(Error::Absent { kind: "map", name })?;

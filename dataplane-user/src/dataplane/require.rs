@@ -22,7 +22,9 @@ pub enum Lack {
         missing: String,
     },
     /// BTF of the kernel.
-    #[error("the kernel has no BTF ({path} is not there); use one built with CONFIG_DEBUG_INFO_BTF")]
+    #[error(
+        "the kernel has no BTF ({path} is not there); use one built with CONFIG_DEBUG_INFO_BTF"
+    )]
     Btf {
         /// Where it was looked for.
         path: &'static str,
@@ -136,7 +138,10 @@ mod tests {
 
     #[test]
     fn the_nearest_existing_folder_is_looked_at() {
-        assert_eq!(nearest(Path::new("/proc/self/no/such")), Some(Path::new("/proc/self")));
+        assert_eq!(
+            nearest(Path::new("/proc/self/no/such")),
+            Some(Path::new("/proc/self"))
+        );
         assert!(!is_bpffs(Path::new("/proc")));
     }
 }

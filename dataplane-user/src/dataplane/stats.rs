@@ -38,7 +38,11 @@ impl Dataplane {
     /// All counters of one slot.
     pub fn counters(&self, slot: u32, port: &str) -> Result<Vec<CounterCount>, Error> {
         let counters = Counter::ALL.iter().map(|counter| {
-            let count = sum(&self.maps.counters, counter_index(slot, *counter), "COUNTERS")?;
+            let count = sum(
+                &self.maps.counters,
+                counter_index(slot, *counter),
+                "COUNTERS",
+            )?;
             Ok(CounterCount {
                 port: port.to_owned(),
                 counter: counter.as_str().to_owned(),
@@ -57,7 +61,9 @@ impl Dataplane {
         for counter in Counter::ALL {
             let values = zero().map_err(|source| failed("COUNTERS")(source.into()))?;
             let index = counter_index(slot, *counter);
-            maps.counters.set(index, values, 0).map_err(failed("COUNTERS"))?;
+            maps.counters
+                .set(index, values, 0)
+                .map_err(failed("COUNTERS"))?;
         }
         for direction in Direction::ALL {
             for reason in DropReason::ALL {
@@ -70,11 +76,7 @@ impl Dataplane {
     }
 }
 
-fn sum(
-    map: &PerCpuArray<MapData, Count>,
-    index: u32,
-    name: &'static str,
-) -> Result<Count, Error> {
+fn sum(map: &PerCpuArray<MapData, Count>, index: u32, name: &'static str) -> Result<Count, Error> {
     let values = map.get(&index, 0).map_err(failed(name))?;
     Ok(values.iter().fold(Count::default(), |all, one| Count {
         packets: all.packets.wrapping_add(one.packets),

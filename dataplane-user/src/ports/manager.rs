@@ -88,7 +88,9 @@ impl Manager {
                 .await
                 .map_or_else(State::Pending, State::Ready),
             (None, Some(name), None) => existing(name, seen),
-            _ => State::Pending("attach by tap is not supported yet; use netns or interface".into()),
+            _ => {
+                State::Pending("attach by tap is not supported yet; use netns or interface".into())
+            }
         }
     }
 
@@ -107,7 +109,9 @@ impl Manager {
             }
             match veth::remove(&self.handle, device.ifindex).await {
                 Ok(()) => removed.push(device.name.clone()),
-                Err(error) => tracing::warn!("interface {}: cannot remove it: {error}", device.name),
+                Err(error) => {
+                    tracing::warn!("interface {}: cannot remove it: {error}", device.name)
+                }
             }
         }
         removed
@@ -134,7 +138,8 @@ impl Manager {
                 netns: netns.identity,
                 wanted: wanted.clone(),
             };
-            if self.set_up.get(port) == Some(&now) && found.up && found.mtu == u32::from(wanted.mtu) {
+            if self.set_up.get(port) == Some(&now) && found.up && found.mtu == u32::from(wanted.mtu)
+            {
                 return Ok(attachment(found));
             }
         }

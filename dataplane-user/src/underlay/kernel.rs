@@ -9,7 +9,9 @@ use std::{
 use dataplane_common::id::Mac;
 use futures_util::TryStreamExt;
 use netlink_packet_route::{
-    neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
+    neighbour::{
+        NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+    },
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType},
 };
 use rtnetlink::{Handle, RouteMessageBuilder};

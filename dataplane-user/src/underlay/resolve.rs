@@ -171,6 +171,9 @@ mod tests {
     #[test]
     fn our_own_pa_has_an_entry_with_its_address() {
         let reached = reach(OWN[0], None, &OWN);
-        assert_eq!((reached.state, reached.hop.pa_v4()), ("local", [192, 0, 2, 1]));
+        assert_eq!(
+            (reached.state, reached.hop.pa_v4()),
+            ("local", [192, 0, 2, 1])
+        );
     }
 }
