@@ -55,15 +55,17 @@ impl Mac {
 
     /// Whether a station may own it: not zero, not a group address.
     pub const fn is_station(self) -> bool {
-        let [a, b, c, d, e, f] = self.0;
-        !self.is_group() && (a | b | c | d | e | f) != 0
+        !self.is_group() && !matches!(self.0, [0, 0, 0, 0, 0, 0])
     }
 }
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        for (index, byte) in self.0.iter().enumerate() {
+            let colon = if index == 0 { "" } else { ":" };
+            write!(f, "{colon}{byte:02x}")?;
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ pub mod dataplane;
 pub mod netdev;
 pub mod policy;
 pub mod ports;
+pub mod render;
 pub mod settings;
 pub mod store;
 pub mod underlay;

@@ -2,6 +2,8 @@
 //! the kernel (`BPF_PROG_TEST_RUN`), networks from `xtask::lab`.
 
 pub mod expect;
+pub mod fixtures;
+pub mod model;
 pub mod packet;
 pub mod policy;
 pub mod prog_run;

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The root of the repository.
-pub fn root() -> &'static Path {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest)
+///
+/// Cargo tells the folder of the package that it runs; worktrees may share a built program.
+pub fn root() -> PathBuf {
+    let running = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let running = running.and_then(|dir| dir.parent().map(Path::to_owned));
+    let running = running.filter(|root| root.join("xtask/Cargo.toml").is_file());
+    running.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
 }
 
 /// The cargo that runs us, so that nested builds use the same toolchain and cache.

@@ -12,6 +12,10 @@ use crate::{
 };
 
 /// A packet that can be read.
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "a frame without bytes does not exist"
+)]
 pub trait Frame {
     /// Bytes of the whole frame, layer 2.
     fn len(&self) -> u32;

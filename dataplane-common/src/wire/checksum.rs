@@ -5,7 +5,7 @@
 pub fn sum<const N: usize>(words: [u16; N]) -> u16 {
     let mut total: u32 = 0;
     for word in words {
-        total = total.wrapping_add(word as u32);
+        total = total.wrapping_add(u32::from(word));
     }
     fold(total)
 }

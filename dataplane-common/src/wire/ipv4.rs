@@ -113,6 +113,7 @@ impl Ipv4Header {
     }
 
     /// The same header with another TOS and the checksum updated (RFC 1624).
+    #[must_use]
     #[inline(always)]
     pub fn with_tos(mut self, tos: u8) -> Self {
         let old = u16::from_be_bytes([self.version_ihl, self.tos]);

@@ -1,1 +1,7 @@
-fn main() {}
+//! The control CLI; see `docs/nvectl.md`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dataplane_user::cli::main()
+}

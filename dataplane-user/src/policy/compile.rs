@@ -1,21 +1,20 @@
 //! Policy of all hosts -> table image of one host. Pure.
 
+mod records;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
 };
 
-use dataplane_common::{
-    abi::{
-        config::Config,
-        lookup::{LookupKey, LookupRecord},
-        pa::{self, PaKey},
-        port_ca::PortCaKey,
-        underlay::NextHop,
-        vport::{LocalPortKey, Vport},
-        vsid::VirtualSubnet,
-    },
-    id::{Mac, Vsid},
+use dataplane_common::abi::{
+    config::Config,
+    lookup::{LookupKey, LookupRecord},
+    pa::{self, PaKey},
+    port_ca::PortCaKey,
+    underlay::NextHop,
+    vport::{LocalPortKey, Vport},
+    vsid::VirtualSubnet,
 };
 use uuid::Uuid;
 
@@ -158,16 +157,6 @@ struct Compiler<'a> {
     image: TableImage,
 }
 
-/// A record on its way into `LOOKUP`.
-struct Entry {
-    object: Key,
-    vsid: Vsid,
-    ca: IpAddr,
-    mac: Mac,
-    pa: IpAddr,
-    ifindex: u32,
-}
-
 impl Compiler<'_> {
     /// `UNDERLAY` and `LOCAL_PAS`. The host's own PAs have entries too: PA
     /// validation compares the outer source with the record's entry.
@@ -212,7 +201,7 @@ impl Compiler<'_> {
         let slot = self.ids.port_slot(key)?;
         let policy = self.policy;
         let (Some(attached), Some((network, subnet))) =
-            (self.facts.ports.get(key), policy.subnet(port.vsid))
+            (self.facts.ports.get(key).copied(), policy.subnet(port.vsid))
         else {
             return Ok(());
         };
@@ -236,73 +225,18 @@ impl Compiler<'_> {
         self.image.local_ports.insert(local, attached.ifindex);
         Ok(())
     }
-
-    fn derived(&mut self, domains: &BTreeSet<Uuid>) -> Result<(), CompileError> {
-        for record in derived_records(self.policy) {
-            let attached = self.facts.ports.get(record.port);
-            let entry = Entry {
-                object: record.key(),
-                vsid: record.vsid,
-                ca: record.ca,
-                mac: record.mac,
-                pa: record.pa,
-                ifindex: attached.map_or(0, |port| port.ifindex),
-            };
-            self.record(domains, &entry)?;
-        }
-        Ok(())
-    }
-
-    fn stated(&mut self, domains: &BTreeSet<Uuid>) -> Result<(), CompileError> {
-        for ((vsid, ca), record) in &self.policy.records {
-            let entry = Entry {
-                object: Key::LookupRecord(vsid.get(), *ca),
-                vsid: *vsid,
-                ca: *ca,
-                mac: record.mac,
-                pa: record.pa,
-                ifindex: 0,
-            };
-            self.record(domains, &entry)?;
-        }
-        Ok(())
-    }
-
-    /// One record, if its routing domain is in use here.
-    fn record(&mut self, domains: &BTreeSet<Uuid>, entry: &Entry) -> Result<(), CompileError> {
-        let Some((network, _)) = self.policy.subnet(entry.vsid) else {
-            return Ok(());
-        };
-        if !domains.contains(&network.rdid) {
-            return Ok(());
-        }
-        let key = LookupKey {
-            rdid: self.ids.routing_domain(network.rdid),
-            ca: ipv4(&entry.object, entry.ca)?,
-        };
-        let local = self.own.contains(&entry.pa);
-        let record = LookupRecord {
-            vsid: entry.vsid.get(),
-            pa_index: self.ids.provider_address(entry.pa)?,
-            ifindex: if local { entry.ifindex } else { 0 },
-            mac: entry.mac,
-            flags: if local { LookupRecord::LOCAL } else { 0 },
-        };
-        self.image.lookup.insert(key, record);
-        Ok(())
-    }
 }
 
 const UNSET: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-fn port_mtu(subnet: &Subnet, attached: &AttachedPort) -> u16 {
+fn port_mtu(subnet: &Subnet, attached: AttachedPort) -> u16 {
     match subnet.mtu {
         Mtu::Auto => attached.mtu,
         Mtu::Bytes(bytes) => attached.mtu.min(bytes),
     }
 }
 
-fn port_flags(subnet: &Subnet, attached: &AttachedPort) -> u16 {
+fn port_flags(subnet: &Subnet, attached: AttachedPort) -> u16 {
     let vlan = match subnet.inner_vlan {
         InnerVlan::Strip => 0,
         InnerVlan::Drop => Vport::DROP_TAGGED,

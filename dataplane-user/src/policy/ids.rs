@@ -41,7 +41,7 @@ pub enum IdError {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Ids {
-    /// Seed of the FlowID hash; random, set once by the caller.
+    /// Seed of the `FlowID` hash; random, set once by the caller.
     pub seed: u32,
     routing_domains: Pool<Uuid>,
     provider_addresses: Pool<IpAddr>,
@@ -65,7 +65,7 @@ impl Ids {
     /// Largest port slot; slot 0 counts for the uplinks.
     pub const MAX_SLOT: u32 = SLOTS - 1;
 
-    /// No numbers yet, and the seed of the host's FlowID hash.
+    /// No numbers yet, and the seed of the host's `FlowID` hash.
     pub fn new(seed: u32) -> Self {
         Self {
             seed,
@@ -163,9 +163,9 @@ impl<K: Ord> Default for Pool<K> {
 pub fn gateway_mac(rdid: Uuid) -> Mac {
     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = rdid.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, mix);
-    let [_, _, mut first, b, c, d, e, f] = (hash ^ (hash >> 48)).to_be_bytes();
-    first = (first & !0b11) | 0b10;
-    Mac([first, b, c, d, e, f])
+    let [_, _, mut mac @ ..] = (hash ^ (hash >> 48)).to_be_bytes();
+    mac[0] = (mac[0] & !0b11) | 0b10;
+    Mac(mac)
 }
 
 #[cfg(test)]

@@ -40,3 +40,26 @@ pub use key::{Key, PortKey};
 pub use model::{DerivedRecord, Policy, derived_records};
 pub use source::{Located, load, read_ndjson};
 pub use validate::{Numbered, merge, numbered, validate};
+
+/// Loads a file and validates it by itself, as if nothing were stored. All faults
+/// of one of the two steps come at once. A file that refers to stored objects is
+/// for the agent to validate: [`load`] it, and [`Diagnostic::locate`] the answer.
+pub fn check(file: &str, text: &str) -> Result<(Vec<Located>, Policy), Vec<Diagnostic>> {
+    let located = load(file, text)?;
+    let documents = numbered(located.iter().map(|l| l.document.clone()));
+    match validate(&documents) {
+        Ok(policy) => Ok((located, policy)),
+        Err(faults) => {
+            let problems = faults
+                .into_iter()
+                .map(crate::control::protocol::Problem::from);
+            let locate = |problem| Diagnostic::locate(file, &problem, &located);
+            let mut faults: Vec<Diagnostic> = problems.map(locate).collect();
+            faults.sort_by_key(|fault| (fault.line, fault.column));
+            Err(faults)
+        }
+    }
+}
+
+#[cfg(test)]
+mod fixtures;

@@ -1,7 +1,27 @@
-//! STUB
-use std::io::BufRead;
+//! Text -> documents with positions, and all faults of a file at once.
+//!
+//! YAML and JSON go through the parser's events into a plain tree ([`yaml`]),
+//! NDJSON line by line into the same tree ([`ndjson`]); [`typed`] turns a tree
+//! into a document. Anchors, aliases, merge keys, tags, duplicate keys and
+//! unknown fields are refused: a policy says what it says, once.
+
+mod ndjson;
+mod place;
+mod typed;
+mod words;
+mod yaml;
+
+pub use ndjson::{Ndjson, read_ndjson};
+pub use place::Positions;
 
 use super::{diagnostic::Diagnostic, document::Document};
+
+/// Largest file.
+pub const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// Deepest nesting.
+pub const MAX_DEPTH: usize = 32;
+/// Most values in one document.
+pub const MAX_NODES: usize = 1_000_000;
 
 /// A document and where its parts stand in the file.
 #[derive(Clone, Debug)]
@@ -14,28 +34,41 @@ pub struct Located {
     pub positions: Positions,
 }
 
-/// Where the parts of a document stand.
-#[derive(Clone, Debug)]
-pub struct Positions {
-    line: u32,
-}
-
-impl Positions {
-    /// Line and column of a path, or of the nearest part that holds it.
-    pub fn find(&self, _path: &str) -> (u32, u32) {
-        (self.line, 0)
+/// Reads a file of YAML documents, or of one JSON document. `file` is its name,
+/// for messages.
+pub fn load(file: &str, text: &str) -> Result<Vec<Located>, Vec<Diagnostic>> {
+    if text.len() > MAX_BYTES {
+        return Err(vec![Diagnostic {
+            file: file.to_owned(),
+            message: format!("the file has {} bytes", text.len()),
+            hint: "keep below 64 MiB, or write one JSON document a line in a .ndjson file".into(),
+            ..Diagnostic::default()
+        }]);
     }
+    let mut found = Vec::new();
+    let mut faults = Vec::new();
+    yaml::each_document(text, |tree, unsound| {
+        faults.extend(unsound);
+        // What an alias or a merge key stands for is not known: no more about it.
+        let Some(tree) = tree else { return };
+        match typed::document(tree) {
+            Ok((document, positions)) => found.push(Located {
+                document,
+                index: found.len(),
+                positions,
+            }),
+            Err(more) => faults.extend(more),
+        }
+    });
+    if faults.is_empty() {
+        return Ok(found);
+    }
+    for fault in &mut faults {
+        file.clone_into(&mut fault.file);
+    }
+    faults.sort_by_key(|fault| (fault.line, fault.column));
+    Err(faults)
 }
 
-/// Reads YAML or JSON text.
-pub fn load(_file: &str, _text: &str) -> Result<Vec<Located>, Vec<Diagnostic>> {
-    unimplemented!()
-}
-
-/// Reads NDJSON: a JSON document a line.
-pub fn read_ndjson<R: BufRead>(
-    _file: &str,
-    _reader: R,
-) -> impl Iterator<Item = Result<Located, Vec<Diagnostic>>> {
-    std::iter::empty()
-}
+#[cfg(test)]
+mod tests;

@@ -169,7 +169,8 @@ fn blame(fault: &mut Fault, objects: &HashMap<Key, Option<usize>>) {
     if let Some((key, number)) = fault.related.iter().find_map(number) {
         fault.document = Some(number);
         let place = number + 1;
-        fault.message += &format!(", because of {key} (document {place} of the request)");
+        let cause = format!(", because of {key} (document {place} of the request)");
+        fault.message.push_str(&cause);
     }
 }
 

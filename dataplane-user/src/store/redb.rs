@@ -253,3 +253,6 @@ fn join<T>(result: Result<Result<T, StoreError>, tokio::task::JoinError>) -> Res
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,10 @@ use super::leftovers;
 use super::tenants::{PREFIX, TENANTS, Tenant};
 use anyhow::{Context, Result};
 use std::path::Path;
-use std::time::Duration;
 use xtask::lab::{self, Host, Netns, Nve, NveSpec, Proc, Topology};
 use xtask::shell;
 
-const HTTP: &str = "8080";
-const PATIENCE: Duration = Duration::from_secs(10);
+const HTTP: u16 = 8080;
 
 /// Everything that is up. The order of the fields is the order of taking it down.
 pub(super) struct Stage {
@@ -93,12 +91,13 @@ impl Stage {
         // This very program, also when a build has replaced its file meanwhile.
         let this = format!("/proc/{}/exe", std::process::id());
         let text = format!("served by {server} ({})", tenant.marker);
-        let iperf3 = tenant.iperf3.to_string();
-        self.serve_one(&server, &[&this, "serve-http", HTTP, &text], HTTP)?;
-        self.serve_one(&server, &["iperf3", "--server", "--port", &iperf3], &iperf3)
+        let (http, iperf3) = (HTTP.to_string(), tenant.iperf3.to_string());
+        self.serve_one(&server, &[&this, "serve-http", &http, &text], HTTP)?;
+        let iperf3 = ["iperf3", "--server", "--port", &iperf3];
+        self.serve_one(&server, &iperf3, tenant.iperf3)
     }
 
-    fn serve_one(&mut self, vm: &str, args: &[&str], port: &str) -> Result<()> {
+    fn serve_one(&mut self, vm: &str, args: &[&str], port: u16) -> Result<()> {
         let netns = self.topology.tenant(vm);
         let mut command = netns.command(args[0]);
         command.args(&args[1..]);
@@ -108,18 +107,12 @@ impl Stage {
             Proc::spawn(&mut command)?
         };
         leftovers::record(server.pid())?;
-        listens(netns, port).or_else(|error| server.still_running().and(Err(error)))?;
+        netns
+            .wait_for_port(port)
+            .or_else(|error| server.still_running().and(Err(error)))?;
         self.servers.push(server);
         Ok(())
     }
-}
-
-fn listens(netns: &Netns, port: &str) -> Result<()> {
-    let what = format!("a server on port {port} in {}", netns.name());
-    lab::wait_until(&what, PATIENCE, || {
-        let sockets = netns.exec(&["ss", "-H", "-l", "-t", "-n", "sport", "=", port])?;
-        Ok((!sockets.stdout.is_empty()).then_some(()))
-    })
 }
 
 fn start(host: &Host, keep: bool) -> Result<Nve> {

@@ -5,7 +5,7 @@ use super::tenants::{PEER, Tenant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::time::Duration;
-use xtask::lab;
+use xtask::lab::{self, iperf};
 
 /// A packet that has to be dropped, sent by `blue-vm1`.
 pub(super) struct Provocation {
@@ -89,17 +89,7 @@ pub(super) fn fetch(stage: &Stage, tenant: &Tenant) -> Result<String> {
 
 /// A TCP stream for two seconds.
 pub(super) fn iperf3(stage: &Stage, tenant: &Tenant) -> Result<String> {
-    let port = tenant.iperf3.to_string();
-    let mut command = stage.vm(&tenant.client()).command("iperf3");
-    command.args(["--client", PEER, "--port", &port, "--time", "2", "--json"]);
-    command.args(["--connect-timeout", "3000"]);
-    let said = lab::output(&mut command, Duration::from_secs(20))?
-        .success()?
-        .stdout;
-    let report: Value = serde_json::from_str(&said).context("iperf3 did not print JSON")?;
-    let rate = report["end"]["sum_received"]["bits_per_second"].as_f64();
-    let rate = rate.with_context(|| format!("iperf3 names no rate:\n{said}"))?;
-    ensure!(rate > 0.0, "iperf3 received nothing");
+    let rate = iperf::throughput(stage.vm(&tenant.client()), PEER, tenant.iperf3, 2)?;
     Ok(format!("{:.1} Gbit/s", rate / 1e9))
 }
 

@@ -6,6 +6,7 @@
 mod bpffs;
 mod command;
 mod interrupt;
+pub mod iperf;
 mod names;
 mod netns;
 mod nve;

@@ -1,6 +1,6 @@
 //! Named network namespaces.
 
-use super::{Output, Proc, run, run_always};
+use super::{Output, PATIENCE, Proc, run, run_always, wait_until};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
@@ -73,6 +73,16 @@ impl Netns {
     /// Starts a command inside.
     pub fn spawn(&self, args: &[&str]) -> Result<Proc> {
         Proc::spawn(&mut self.with_args(args)?)
+    }
+
+    /// Waits until something listens on a TCP port inside.
+    pub fn wait_for_port(&self, port: u16) -> Result<()> {
+        let what = format!("a server on port {port} in {}", self.name);
+        let filter = format!("sport = :{port}");
+        wait_until(&what, PATIENCE, || {
+            let sockets = self.exec(&["ss", "-Hltn", &filter])?;
+            Ok((!sockets.stdout.is_empty()).then_some(()))
+        })
     }
 
     /// Turns IPv6 off for interfaces to come: no solicitations among the packets under test.

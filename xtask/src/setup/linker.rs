@@ -3,6 +3,7 @@
 use super::Need;
 use super::toolchain::{Compiler, LLVM};
 use anyhow::Result;
+use std::path::Path;
 use std::process::Command;
 use xtask::{lab, shell};
 
@@ -10,6 +11,10 @@ const VERSION: &str = "0.13.0";
 
 /// bpf-linker, unless there is one that links what this compiler writes.
 pub(super) fn need(compiler: &Compiler, debian: bool) -> Option<Need> {
+    let bin = shell::cargo_bin();
+    if shell::which("bpf-linker").is_none() && bin.join("bpf-linker").is_file() {
+        return Some(not_on_path(&bin));
+    }
     let version = shell::ask("bpf-linker", &["--version"]);
     let pinned = version.is_some_and(|version| version.contains(VERSION));
     if pinned && links(compiler).unwrap_or(false) {
@@ -43,6 +48,17 @@ pub(super) fn advised() -> Need {
     }
 }
 
+/// rustc looks for it in the PATH, in every build.
+fn not_on_path(bin: &Path) -> Need {
+    let bin = bin.display();
+    Need {
+        what: format!("{bin} on the PATH (bpf-linker is in it): export PATH=\"{bin}:$PATH\""),
+        fix: Vec::new(),
+        root: false,
+        automatic: false,
+    }
+}
+
 fn built_for(llvm: u32) -> Need {
     let mut install = Command::new("cargo");
     install.args([
@@ -59,12 +75,8 @@ fn built_for(llvm: u32) -> Need {
         &format!("llvm-{llvm}"),
     ]);
     install.env("LLVM_PREFIX", format!("/usr/lib/llvm-{llvm}"));
-    let bin = shell::cargo_bin();
     Need {
-        what: format!(
-            "bpf-linker {VERSION} built for LLVM {llvm} ({} has to be on the PATH)",
-            bin.display()
-        ),
+        what: format!("bpf-linker {VERSION} built for LLVM {llvm}"),
         fix: vec![install],
         root: false,
         automatic: false,

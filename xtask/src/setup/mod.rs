@@ -37,7 +37,7 @@ pub(crate) fn run() -> Result<()> {
     }
     let still = needs();
     if !still.is_empty() {
-        bail!("set-up ran, yet it did not help; {}", advice(&still));
+        bail!("set-up ran, but {}", advice(&still));
     }
     eprintln!("setup: done");
     Ok(())
@@ -85,10 +85,12 @@ fn possible(need: &Need) -> bool {
 fn advice(missing: &[Need]) -> String {
     let mut lines = vec!["this machine lacks what the project needs:".to_owned()];
     lines.extend(missing.iter().map(|need| format!("  - {}", need.what)));
-    let root = missing.iter().any(|need| need.root);
-    lines.push(if root { "run, as root:" } else { "run:" }.to_owned());
-    let commands = missing.iter().flat_map(|need| &need.fix);
-    lines.extend(commands.map(|command| format!("  {}", with_env(command))));
+    let mut commands = missing.iter().flat_map(|need| &need.fix).peekable();
+    if commands.peek().is_some() {
+        let root = missing.iter().any(|need| need.root);
+        lines.push(if root { "run, as root:" } else { "run:" }.to_owned());
+        lines.extend(commands.map(|command| format!("  {}", with_env(command))));
+    }
     lines.push("then try again".to_owned());
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! Rules of Port and LookupRecord: who has which CA, MAC and device.
+//! Rules of `Port` and `LookupRecord`: who has which CA, MAC and device.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -13,7 +13,7 @@ use crate::policy::{
 };
 
 /// Name of a veth's end in a namespace unless the port says otherwise.
-pub const DEFAULT_INTERFACE: &str = "eth0";
+const DEFAULT_INTERFACE: &str = "eth0";
 
 /// Who has what.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Rules of ProviderNetwork and Host.
+//! Rules of `ProviderNetwork` and `Host`.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Rules of VMNetwork and its virtual subnets.
+//! Rules of `VMNetwork` and its virtual subnets.
 
 use std::net::IpAddr;
 
@@ -66,8 +66,8 @@ impl<'d> Checker<'d> {
 
     fn modes(&mut self, at: &Subject, spec: &VmNetworkSpec) {
         if spec.isolation != Isolation::NetworkVirtualization {
-            let what = format!("isolation {:?}", spec.isolation);
-            self.unsupported(at, "spec.isolation", &what, "use NetworkVirtualization");
+            let hint = "use NetworkVirtualization";
+            self.unsupported(at, "spec.isolation", "this isolation", hint);
         }
         if spec.table_mode == TableMode::OnDemand {
             self.unsupported(at, "spec.tableMode", "tableMode onDemand", "use full");

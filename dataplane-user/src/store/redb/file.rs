@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, StorageError, WriteTransaction,
+    backends::FileBackend,
+};
 
 use super::{FORMAT, FORMAT_VERSION, LOG, META, PAIRS};
 use crate::store::{StoreError, TxnResult};
@@ -32,11 +35,12 @@ impl StoreFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = options.mode(0o600).open(path).map_err(io)?;
+        let backend = FileBackend::new(file).map_err(|error| opening(path, error))?;
         let mut builder = Builder::new();
         // A damaged file must not become a panic later.
         builder.set_check_integrity_on_open(true);
         let db = builder
-            .create_file(file)
+            .create_with_backend(backend)
             .map_err(|error| opening(path, error))?;
         let file = Self {
             path: path.to_owned(),
@@ -103,6 +107,10 @@ impl StoreFile {
         })
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the back end's enum may grow; what is not named is shown as it is"
+    )]
     fn failed(&self, error: redb::Error) -> StoreError {
         let path = self.path.clone();
         match error {
@@ -116,6 +124,10 @@ impl StoreFile {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the back end's enum may grow; what is not named is shown as it is"
+)]
 fn opening(path: &Path, error: DatabaseError) -> StoreError {
     let path = path.to_owned();
     match error {
