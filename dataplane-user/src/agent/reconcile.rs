@@ -195,7 +195,9 @@ impl Agent {
         let states = &self.states;
         self.attached
             .retain(|key, _| matches!(states.get(key), Some(State::Ready(_))));
-        let wanted = ours(policy, &self.settings.host).map(|(key, _)| key.clone());
+        let wanted = ours(policy, &self.settings.host)
+            .filter(|(_, port)| port.attach.netns.is_some())
+            .map(|(key, _)| key.clone());
         let removed = self.ports.remove_others(&wanted.collect(), seen).await;
         for name in removed {
             tracing::info!("removed interface {name}");
