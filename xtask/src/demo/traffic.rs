@@ -3,7 +3,6 @@
 use super::stage::Stage;
 use super::tenants::{PEER, Tenant};
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 use std::time::Duration;
 use xtask::lab::{self, iperf};
 
