@@ -46,6 +46,7 @@ impl Hook {
     }
 
     /// The other one.
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Tcx => Self::Clsact,
