@@ -28,10 +28,12 @@ use crate::{
 };
 
 mod events;
+pub mod lock;
 mod reconcile;
 mod source;
 mod uplinks;
 pub mod view;
+mod wanted;
 
 pub use view::View;
 

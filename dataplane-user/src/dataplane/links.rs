@@ -99,6 +99,9 @@ pub enum LinkFailure {
 impl LinkFailure {
     /// The system call's error number, if there is one.
     pub fn errno(&self) -> Option<i32> {
+        if let Self::Io(error) = self {
+            return error.raw_os_error();
+        }
         let mut error: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(current) = error {
             if let Some(io) = current.downcast_ref::<io::Error>() {
