@@ -12,7 +12,7 @@ mod pipeline;
 use aya_ebpf::{
     bindings::{
         TC_ACT_SHOT, TC_ACT_UNSPEC,
-        xdp_action::{XDP_DROP, XDP_PASS, XDP_TX},
+        xdp_action::{XDP_DROP, XDP_PASS},
     },
     helpers::generated::{bpf_redirect, bpf_redirect_peer},
     macros::{classifier, xdp},
@@ -72,7 +72,8 @@ fn tc_action(direction: Direction, outcome: Outcome) -> i32 {
 #[inline(always)]
 fn xdp_action(direction: Direction, mut outcome: Outcome) -> u32 {
     let action = match outcome.verdict {
-        Verdict::Encapped | Verdict::Delivered => {
+        // Not XDP_TX for an answer: veth sends that only while its peer has a program.
+        Verdict::Encapped | Verdict::Delivered | Verdict::Replied => {
             match maps::TX_PORTS.redirect(outcome.target.ifindex, 0) {
                 Ok(action) => action,
                 Err(_) => {
@@ -81,7 +82,6 @@ fn xdp_action(direction: Direction, mut outcome: Outcome) -> u32 {
                 }
             }
         }
-        Verdict::Replied => XDP_TX,
         Verdict::Passed => return XDP_PASS,
         Verdict::Dropped(_) => XDP_DROP,
     };

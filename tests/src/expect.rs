@@ -65,12 +65,14 @@ impl Fixture {
     }
 
     /// XDP leaves it to TC.
+    #[must_use]
     pub fn left_by_xdp(mut self) -> Self {
         self.xdp_leaves = true;
         self
     }
 
     /// As a super-packet.
+    #[must_use]
     pub fn gso(mut self, size: u32) -> Self {
         self.gso_size = size;
         self
@@ -96,19 +98,14 @@ impl Fixture {
         let moved = programs.counts().since(&before);
         self.same("counters", &self.counts(), &moved)?;
         self.same("conservation", &true, &programs.counts().conserved())?;
-        let hook = if self.xdp_leaves { Hook::Tc } else { hook };
-        self.outcome(hook, &ran)
+        self.outcome(&ran)
     }
 
-    fn outcome(&self, hook: Hook, ran: &Ran) -> Result<(), String> {
-        let reply = if hook == Hook::Tc {
-            Action::Redirect
-        } else {
-            Action::Transmit
-        };
+    fn outcome(&self, ran: &Ran) -> Result<(), String> {
         let (action, frame) = match &self.want {
-            Want::Encapped(_, frame) | Want::Delivered(_, _, frame) => (Action::Redirect, frame),
-            Want::Replied(_, frame) => (reply, frame),
+            Want::Encapped(_, frame) | Want::Delivered(_, _, frame) | Want::Replied(_, frame) => {
+                (Action::Redirect, frame)
+            }
             Want::Passed => (Action::Pass, &self.frame),
             Want::Dropped(..) => return self.same("action", &Action::Drop, &ran.action),
         };
@@ -141,8 +138,8 @@ impl Fixture {
                 move_counter(*from, C::EgressDelivered);
                 move_counter(*to, C::LocalReceived);
             }
-            (Direction::Ingress, Want::Delivered(from, to, _)) => {
-                move_counter(*from, received);
+            (Direction::Ingress, Want::Delivered(_, to, _)) => {
+                move_counter(*to, received);
                 move_counter(*to, C::IngressDelivered);
             }
             (Direction::Egress, Want::Passed) => {
