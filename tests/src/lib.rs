@@ -4,6 +4,7 @@
 pub mod expect;
 pub mod fixtures;
 pub mod model;
+pub mod net;
 pub mod packet;
 pub mod policy;
 pub mod prog_run;

@@ -1,0 +1,18 @@
+//! Real `nved`s between network namespaces, for the tests of tier 3.
+
+mod counts;
+mod inside;
+mod raw;
+mod site;
+mod traffic;
+pub mod watch;
+
+pub use inside::inside;
+pub use raw::{Frame, PacketSocket};
+pub use site::{Site, evidence, proof};
+pub use traffic::{pause, ping, tcp, udp};
+
+use std::time::Duration;
+
+/// How long anything may take that is expected to happen.
+pub const SOON: Duration = Duration::from_secs(20);

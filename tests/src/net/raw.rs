@@ -1,0 +1,97 @@
+//! Frames as they are: a packet socket that sends anything and sees everything.
+
+use super::{SOON, inside};
+use anyhow::{Context, Result};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send, sockopt},
+};
+use std::{
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+use xtask::lab::{self, Netns};
+
+/// The bytes of a frame, layer 2.
+pub type Frame = Vec<u8>;
+
+/// Room for what arrives while nobody reads.
+const BUFFER: usize = 16 << 20;
+
+/// A packet socket on one interface of a namespace.
+///
+/// It sees frames of both directions before TC does, and none that XDP takes.
+#[derive(Debug)]
+pub struct PacketSocket(OwnedFd);
+
+impl PacketSocket {
+    /// Opens it; from then on it collects frames.
+    pub fn open(netns: &Netns, interface: &str) -> Result<Self> {
+        let bound = || {
+            let index = rustix::net::netdevice::name_to_index(
+                rustix::net::socket(
+                    rustix::net::AddressFamily::INET,
+                    rustix::net::SocketType::DGRAM,
+                    None,
+                )?,
+                interface,
+            )?;
+            let socket = bind(i32::try_from(index)?)?;
+            sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER)?;
+            Ok(Self(socket))
+        };
+        inside(netns, bound).with_context(|| format!("packet socket on {interface}"))
+    }
+
+    /// Sends a frame.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        let sent = send(&self.0, frame, SendFlags::empty()).context("cannot send a frame")?;
+        anyhow::ensure!(sent == frame.len(), "{sent} of {} bytes sent", frame.len());
+        Ok(())
+    }
+
+    /// All frames that came so far.
+    pub fn drain(&self) -> Result<Vec<Frame>> {
+        let mut frames = Vec::new();
+        let mut room = vec![0; 1 << 17];
+        loop {
+            match recv(&self.0, &mut room[..], RecvFlags::DONTWAIT) {
+                Ok((len, _)) => frames.push(room[..len].to_vec()),
+                Err(Errno::AGAIN) => return Ok(frames),
+                Err(error) => return Err(error).context("cannot read frames"),
+            }
+        }
+    }
+
+    /// The first frame that `wanted` likes, as soon as it comes.
+    pub fn find(&self, what: &str, wanted: impl Fn(&[u8]) -> bool) -> Result<Frame> {
+        lab::wait_until(what, SOON, || {
+            let mut frames = self.drain()?.into_iter();
+            Ok(frames.find(|frame| wanted(frame)))
+        })
+    }
+}
+
+fn bind(index: i32) -> io::Result<OwnedFd> {
+    let all = u16::to_be(0x0003);
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+    // SAFETY: takes plain numbers.
+    let fd = unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(all)) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: all zero is a valid address of this kind.
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    address.sll_family = libc::AF_PACKET.cast_unsigned() as u16;
+    address.sll_protocol = all;
+    address.sll_ifindex = index;
+    let len = libc::socklen_t::try_from(size_of_val(&address)).map_err(io::Error::other)?;
+    // SAFETY: the address lives through the call and `len` is its size.
+    let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) };
+    if bound < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(socket)
+}

@@ -1,0 +1,181 @@
+//! Two hosts, their `nved`s, and what these say.
+
+use super::SOON;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::path::PathBuf;
+use xtask::lab::{Netns, Nve, Output, TempDir, Topology, two_hosts, unique, wait_until};
+
+/// Two tenants that have the same addresses and MACs, one VM of each on both hosts.
+const DEMO: &str = include_str!("../../../examples/demo.yaml");
+const VMS: [&str; 4] = ["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"];
+
+/// Everything that a test has up. The order of the fields is the order of taking it down.
+#[derive(Debug)]
+pub struct Site {
+    /// In the order they were started: that of `host-a`, that of `host-b`.
+    pub nves: Vec<Nve>,
+    /// The namespaces.
+    pub topology: Topology,
+    dir: TempDir,
+    prefix: String,
+}
+
+impl Site {
+    /// Both hosts with the demo's policy, and everything is ready.
+    pub fn up(name: &str, mode: &str) -> Result<Self> {
+        let mut site = Self::bare(name, &VMS)?;
+        for host in [0, 1] {
+            site.start(host, mode)?;
+            site.apply(host, &site.demo())?;
+        }
+        site.ready()?;
+        Ok(site)
+    }
+
+    /// Both hosts and namespaces of these tenants; no `nved` yet.
+    pub fn bare(name: &str, tenants: &[&str]) -> Result<Self> {
+        let prefix = unique(name);
+        Ok(Self {
+            nves: Vec::new(),
+            topology: two_hosts(&prefix, tenants)?,
+            dir: TempDir::new(name)?,
+            prefix,
+        })
+    }
+
+    /// Starts the `nved` of a host; the first has to be that of `host-a`.
+    pub fn start(&mut self, host: usize, mode: &str) -> Result<()> {
+        let place = &self.topology.hosts[host];
+        self.nves.push(Nve::start(&place.netns, place.name, mode)?);
+        Ok(())
+    }
+
+    /// Makes the uplinks hand over what a wire would: whole frames of one segment each.
+    pub fn like_wires(&self) -> Result<()> {
+        for host in &self.topology.hosts {
+            host.netns.exec(&[
+                "ethtool",
+                "-K",
+                "eth0",
+                "tx",
+                "off",
+                "tso",
+                "off",
+                "gso",
+                "off",
+                "tx-gre-segmentation",
+                "off",
+                "tx-gre-csum-segmentation",
+                "off",
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// The namespace of a host.
+    pub fn host(&self, host: usize) -> &Netns {
+        &self.topology.hosts[host].netns
+    }
+
+    /// The namespace of a VM.
+    pub fn vm(&self, name: &str) -> &Netns {
+        self.topology.tenant(name)
+    }
+
+    /// The full name of a namespace of this site.
+    pub fn named(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    /// A text whose namespaces begin with `nvedemo-`, with those of this site instead.
+    pub fn own(&self, text: &str) -> String {
+        text.replace("nvedemo", &self.prefix)
+    }
+
+    /// The demo's policy.
+    pub fn demo(&self) -> String {
+        self.own(DEMO)
+    }
+
+    /// A file of this site, removed with it.
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf> {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Applies documents to a host; fails when they are refused.
+    pub fn apply(&self, host: usize, text: &str) -> Result<Output> {
+        let file = self.file("applied.yaml", text)?;
+        self.nvectl(host, &["apply", "-f", &file.to_string_lossy()])?
+            .success()
+    }
+
+    /// Runs `nvectl` against the `nved` of a host.
+    pub fn nvectl(&self, host: usize, args: &[&str]) -> Result<Output> {
+        self.nves[host].nvectl(args)
+    }
+
+    /// Waits until every `nved` says that it is ready.
+    pub fn ready(&self) -> Result<()> {
+        for nve in &self.nves {
+            nve.nvectl(&["status", "--wait=20"])?.success()?;
+        }
+        Ok(())
+    }
+
+    /// The answer of `nvectl` as JSON.
+    pub fn ask(&self, host: usize, question: &[&str]) -> Result<Value> {
+        let said = self.nvectl(host, &[question, &["-o", "json"]].concat())?;
+        // `status` answers with exit code 1 when it is not ready.
+        serde_json::from_str(&said.stdout)
+            .with_context(|| format!("no JSON from {question:?}: {}{}", said.stdout, said.stderr))
+    }
+
+    /// The state of a port, such as `Ready`.
+    pub fn state(&self, host: usize, port: &str) -> Result<String> {
+        let status = self.ask(host, &["status"])?;
+        let ports = status["ports"]
+            .as_array()
+            .context("no ports in the status")?;
+        let found = ports.iter().find(|item| {
+            let part = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
+            format!("{}/{}", part("vmNetwork"), part("name")) == port
+        });
+        Ok(found.map_or_else(String::new, |item| {
+            item["state"].as_str().unwrap_or_default().to_owned()
+        }))
+    }
+
+    /// Waits until the state of a port begins with `state`.
+    pub fn becomes(&self, host: usize, port: &str, state: &str) -> Result<String> {
+        wait_until(&format!("{port} to be {state}"), SOON, || {
+            let now = self.state(host, port)?;
+            ensure!(now.starts_with(state), "{port} is {now:?}");
+            Ok(Some(now))
+        })
+    }
+}
+
+/// Runs the body of a test; its failure is told with all that the `nved`s know.
+pub fn proof(site: Result<Site>, body: impl FnOnce(&mut Site) -> Result<()>) {
+    let mut site = site.expect("the site is up");
+    if let Err(error) = body(&mut site) {
+        panic!("{error:#}\n{}", evidence(&site));
+    }
+}
+
+/// Logs, statuses and drops.
+pub fn evidence(site: &Site) -> String {
+    let told = site.nves.iter().map(|nve| {
+        let said = |args: &[&str]| match nve.nvectl(args) {
+            Ok(output) => output.stdout + &output.stderr,
+            Err(error) => format!("{error:#}\n"),
+        };
+        let (host, log) = (&nve.spec().host, nve.log());
+        let (status, drops) = (said(&["status"]), said(&["get", "drops"]));
+        format!("--- nved of {host}\n{log}--- its status\n{status}--- its drops\n{drops}")
+    });
+    told.collect()
+}
