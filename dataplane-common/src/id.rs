@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn vsid_takes_the_tenant_range_only() {
-        for good in [4096, 6001, 0xABCDEF, 16_777_214] {
+        for good in [4096, 6001, 0x00AB_CDEF, 16_777_214] {
             assert_eq!(Vsid::new(good).map(Vsid::get), Some(good));
         }
-        for bad in [0, 1, 0xFFF, 0xFF_FFFF, 0x0100_0000, u32::MAX] {
+        for bad in [0, 1, 0xFFF, 0x00FF_FFFF, 0x0100_0000, u32::MAX] {
             assert_eq!(Vsid::new(bad), None);
         }
     }

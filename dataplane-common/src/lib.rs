@@ -8,6 +8,14 @@
 //! Nothing here reads packet memory, allocates or does I/O, so that the same
 //! code runs inside the kernel's verifier, in the daemon and in unit tests.
 #![cfg_attr(not(test), no_std)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "a test that panics fails, which is its task"
+    )
+)]
 
 pub mod abi;
 pub mod forward;

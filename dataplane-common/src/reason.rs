@@ -102,6 +102,8 @@ drop_reasons! {
     EcnInvalid = 34, ingress, "ECN_INVALID";
     /// The outer header could not be removed.
     DecapFailed = 35, ingress, "DECAP_FAILED";
+    /// The device is not a port in the tables (yet); its frames must not reach the host's stack.
+    PortUnknown = 36, egress, "PORT_UNKNOWN";
 }
 
 /// Room for reasons in the counter arrays; numbers stay below it.

@@ -17,9 +17,11 @@ pub fn outcome(direction: Direction, outcome: &Outcome) {
         slot,
         len,
     } = *outcome;
-    let received = match direction {
-        Direction::Egress => Counter::EgressReceived,
-        Direction::Ingress => Counter::IngressReceived,
+    // What comes from the underlay counts for the port that gets it, so that the
+    // sums agree slot by slot.
+    let (slot, received) = match direction {
+        Direction::Egress => (slot, Counter::EgressReceived),
+        Direction::Ingress => (target.slot, Counter::IngressReceived),
     };
     event(slot, received, len);
     match (verdict, direction) {
@@ -30,7 +32,7 @@ pub fn outcome(direction: Direction, outcome: &Outcome) {
             event(target.slot, Counter::LocalReceived, len);
         }
         (Verdict::Delivered, Direction::Ingress) => {
-            event(target.slot, Counter::IngressDelivered, len);
+            event(slot, Counter::IngressDelivered, len);
         }
         (Verdict::Passed, Direction::Egress) => event(slot, Counter::EgressPassed, len),
         (Verdict::Passed, Direction::Ingress) => event(slot, Counter::IngressPassed, len),

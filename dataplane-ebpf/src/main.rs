@@ -72,7 +72,7 @@ fn tc_action(direction: Direction, outcome: Outcome) -> i32 {
 #[inline(always)]
 fn xdp_action(direction: Direction, mut outcome: Outcome) -> u32 {
     let action = match outcome.verdict {
-        // Not XDP_TX for replies: a veth does not wake a peer that has NAPI but no program.
+        // Not XDP_TX for an answer: veth sends that only while its peer has a program.
         Verdict::Encapped | Verdict::Delivered | Verdict::Replied => {
             match maps::TX_PORTS.redirect(outcome.target.ifindex, 0) {
                 Ok(action) => action,

@@ -57,7 +57,7 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Where it goes.
     pub target: Target,
-    /// Slot of the port that sent it; 0 from the underlay.
+    /// Slot of the port that sent it; 0 when it came from the underlay.
     pub slot: u32,
     /// Bytes of the frame as it came.
     pub len: u32,
@@ -91,7 +91,7 @@ fn outcome(done: Done, slot: u32, len: u32) -> Outcome {
 pub fn egress<P: Packet>(packet: &mut P) -> Outcome {
     let len = packet.len();
     let Some(port) = Maps.vport(packet.ifindex()) else {
-        return outcome(PASSED, 0, len);
+        return outcome(Err(DropReason::PortUnknown), 0, len);
     };
     outcome(from_port(packet, port), port.slot, len)
 }

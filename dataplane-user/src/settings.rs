@@ -75,8 +75,11 @@ pub struct Flags {
     /// How TC programs are attached [default: auto]
     #[arg(long, value_enum)]
     pub tc_hook: Option<TcHook>,
-    /// Policy store [default: redb:///var/lib/nved/policy.redb]
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Policy store [default: redb:///var/lib/nved/policy.redb]"
+    )]
     pub store: Option<String>,
     /// Control socket [default: /run/nved/nved.sock]
     #[arg(long, value_name = "PATH")]

@@ -65,12 +65,14 @@ impl Fixture {
     }
 
     /// XDP leaves it to TC.
+    #[must_use]
     pub fn left_by_xdp(mut self) -> Self {
         self.xdp_leaves = true;
         self
     }
 
     /// As a super-packet.
+    #[must_use]
     pub fn gso(mut self, size: u32) -> Self {
         self.gso_size = size;
         self
@@ -136,8 +138,8 @@ impl Fixture {
                 move_counter(*from, C::EgressDelivered);
                 move_counter(*to, C::LocalReceived);
             }
-            (Direction::Ingress, Want::Delivered(from, to, _)) => {
-                move_counter(*from, received);
+            (Direction::Ingress, Want::Delivered(_, to, _)) => {
+                move_counter(*to, received);
                 move_counter(*to, C::IngressDelivered);
             }
             (Direction::Egress, Want::Passed) => {

@@ -62,7 +62,7 @@ pub fn decide(image: &TableImage, direction: Direction, frame: &[u8], verify: bo
 
 fn egress(image: &TableImage, frame: &[u8]) -> Result<Fate, DropReason> {
     let Some(port) = image.vport(SENDER) else {
-        return Ok(Fate::Passed);
+        return Err(DropReason::PortUnknown);
     };
     let tags = count_tags(frame);
     forward::egress::strip_tags(port, tags)?;
@@ -82,10 +82,12 @@ fn count_tags(frame: &[u8]) -> u8 {
         let bytes = frame.get(at..at + 2);
         bytes.is_some_and(|b| ether::is_tag(u16::from_be_bytes([b[0], b[1]])))
     };
-    [12, 16, 20]
-        .into_iter()
-        .take_while(|at| is_tag(*at))
-        .count() as u8
+    match [12, 16, 20].map(is_tag) {
+        [false, ..] => 0,
+        [true, false, _] => 1,
+        [true, true, false] => 2,
+        [true, true, true] => 3,
+    }
 }
 
 fn ingress(image: &TableImage, frame: &[u8], verify: bool) -> Result<Fate, DropReason> {

@@ -42,8 +42,6 @@ pub enum Action {
     Drop,
     /// `TC_ACT_UNSPEC`, `XDP_PASS`.
     Pass,
-    /// `XDP_TX`.
-    Transmit,
     /// `TC_ACT_REDIRECT`, `XDP_REDIRECT`.
     Redirect,
 }
@@ -67,11 +65,12 @@ impl Programs {
     pub fn load(image: &TableImage) -> Self {
         let mut ebpf = EbpfLoader::new().load(OBJECT).expect("object loads");
         for (name, program) in ebpf.programs_mut() {
-            let loaded = match name.starts_with("nve_tc") {
-                true => <&mut SchedClassifier>::try_from(program)
+            let loaded = if name.starts_with("nve_tc") {
+                <&mut SchedClassifier>::try_from(program)
                     .expect("classifier")
-                    .load(),
-                false => <&mut Xdp>::try_from(program).expect("xdp").load(),
+                    .load()
+            } else {
+                <&mut Xdp>::try_from(program).expect("xdp").load()
             };
             loaded.unwrap_or_else(|error| panic!("{name}: {error:#?}"));
         }
@@ -207,6 +206,7 @@ impl Programs {
 
 impl Counts {
     /// What moved since `before`.
+    #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         fn moved<K: Ord + Clone>(
             now: &BTreeMap<K, u64>,
@@ -223,34 +223,30 @@ impl Counts {
         }
     }
 
-    /// The conservation law: received = outcomes + drops, per direction.
+    /// The conservation law: received = outcomes + drops, per direction and slot.
     pub fn conserved(&self) -> bool {
         use Counter as C;
-        let total = |counter| -> u64 {
-            self.counters
-                .iter()
-                .filter(|((_, c), _)| *c == counter)
-                .map(|(_, n)| n)
+        let count = |slot, counter| self.counters.get(&(slot, counter)).copied().unwrap_or(0);
+        let dropped = |slot, direction| -> u64 {
+            let drops = self.drops.iter();
+            drops
+                .filter(|((s, d, _), _)| (*s, *d) == (slot, direction))
+                .map(|(_, packets)| packets)
                 .sum()
         };
-        let dropped = |direction| -> u64 {
-            self.drops
-                .iter()
-                .filter(|((_, d, _), _)| *d == direction)
-                .map(|(_, n)| n)
-                .sum()
-        };
-        let egress = [
-            C::EgressEncapped,
-            C::EgressDelivered,
-            C::EgressReplied,
-            C::EgressPassed,
-        ];
-        let ingress = [C::IngressDelivered, C::IngressPassed];
-        total(C::EgressReceived)
-            == egress.map(total).iter().sum::<u64>() + dropped(Direction::Egress)
-            && total(C::IngressReceived)
-                == ingress.map(total).iter().sum::<u64>() + dropped(Direction::Ingress)
+        (0..=RED_6).all(|slot| {
+            let sum = |outcomes: &[C]| -> u64 { outcomes.iter().map(|c| count(slot, *c)).sum() };
+            let egress = [
+                C::EgressEncapped,
+                C::EgressDelivered,
+                C::EgressReplied,
+                C::EgressPassed,
+            ];
+            let ingress = [C::IngressDelivered, C::IngressPassed];
+            count(slot, C::EgressReceived) == sum(&egress) + dropped(slot, Direction::Egress)
+                && count(slot, C::IngressReceived)
+                    == sum(&ingress) + dropped(slot, Direction::Ingress)
+        })
     }
 }
 
@@ -264,7 +260,6 @@ fn action(hook: Hook, code: u32) -> Action {
         (Hook::Tc, -1) | (Hook::Xdp, 2) => Action::Pass,
         (Hook::Tc, 2) | (Hook::Xdp, 1) => Action::Drop,
         (Hook::Tc, 7) | (Hook::Xdp, 4) => Action::Redirect,
-        (Hook::Xdp, 3) => Action::Transmit,
         (hook, code) => panic!("unexpected return code {code} at {hook:?}"),
     }
 }

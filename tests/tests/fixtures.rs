@@ -122,10 +122,11 @@ fn same_ca_in_two_vsids_never_meets() {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn a_device_that_is_no_vport_passes() {
+fn a_device_that_is_no_vport_leaks_nothing_into_the_host() {
     let mut image = two_tenants();
     image.vports.remove(&SENDER);
-    let fixture = Fixture::egress("no vport", udp(A, REMOTE, 30), Want::Passed).left_by_xdp();
+    let want = Want::Dropped(0, DropReason::PortUnknown);
+    let fixture = Fixture::egress("no vport", udp(A, REMOTE, 30), want);
     check(&Programs::load(&image), &[fixture], &[Hook::Tc, Hook::Xdp]);
 }
 
@@ -139,8 +140,12 @@ fn every_drop_reason_has_a_negative_fixture() {
         })
         .collect();
     covered.extend(NOT_BY_PACKET.map(|(reason, _)| reason));
-    // The two whose tests need settings of their own, above.
-    covered.extend([DropReason::ForeignGre, DropReason::OuterChecksum]);
+    // Those whose tests need settings of their own, above.
+    covered.extend([
+        DropReason::ForeignGre,
+        DropReason::OuterChecksum,
+        DropReason::PortUnknown,
+    ]);
     let missing: Vec<_> = DropReason::ALL
         .iter()
         .filter(|reason| !covered.contains(reason))

@@ -144,13 +144,13 @@ fn random_frame(rng: &mut TestRng, direction: Direction) -> Vec<u8> {
         Direction::Egress => inner,
         Direction::Ingress => {
             let vsid = [BLUE, RED, 9999, 0][rng.next_u32() as usize % 4];
-            let pa = [192, 0, 2, 1 + rng.next_u32() as u8 % 3];
+            let pa = [192, 0, 2, [1, 2, 3][rng.next_u32() as usize % 3]];
             received(vsid, pa, 0, &inner)
         }
     };
-    if rng.next_u32() % 2 == 0 {
+    if rng.next_u32().is_multiple_of(2) {
         let at = rng.next_u32() as usize % frame.len();
-        frame[at] = rng.next_u32() as u8;
+        frame[at] = rng.next_u32().to_ne_bytes()[0];
     }
     frame
 }

@@ -1,7 +1,8 @@
 //! `COUNTERS` and `DROPS`: per-CPU arrays by port slot.
 //!
-//! Conservation, per direction and summed over all slots: `received` equals the
-//! sum of the other outcomes plus the drops. Neither array is a snapshot:
+//! Conservation, per direction and slot: `received` equals the sum of the other
+//! outcomes plus the drops, for both are counted where the packet ended up: what a
+//! port sent, and what was delivered to it, in its slot; the rest in slot 0. Neither array is a snapshot:
 //! a reader may see a packet counted but not yet its bytes.
 
 use super::pod;
@@ -77,7 +78,7 @@ counters! {
     EgressReplied = 3, "egress_replied";
     /// Left to the host's stack.
     EgressPassed = 4, "egress_passed";
-    /// Seen on an uplink and decided upon.
+    /// Seen on an uplink and decided upon; in the slot of the port that got it.
     IngressReceived = 5, "ingress_received";
     /// Decapsulated and handed to a port.
     IngressDelivered = 6, "ingress_delivered";

@@ -84,17 +84,17 @@ mod tests {
 
     #[test]
     fn key_is_vsid_then_flow_id() {
-        let header = GreHeader::nvgre(0xABCDEF, 0x42);
+        let header = GreHeader::nvgre(0x00AB_CDEF, 0x42);
         assert_eq!(header.flags, [0x20, 0x00]);
         assert_eq!(header.protocol, [0x65, 0x58]);
         assert_eq!(header.key, [0xAB, 0xCD, 0xEF, 0x42]);
-        assert_eq!(header.vsid_bits(), 0xABCDEF);
+        assert_eq!(header.vsid_bits(), 0x00AB_CDEF);
         assert_eq!(header.flow_id(), 0x42);
     }
 
     #[test]
     fn reserved_vsids_do_not_parse() {
-        for vsid in [0, 0xFFF, 0xFF_FFFF] {
+        for vsid in [0, 0xFFF, 0x00FF_FFFF] {
             assert_eq!(GreHeader::nvgre(vsid, 0).vsid(), None);
         }
     }

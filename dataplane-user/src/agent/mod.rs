@@ -5,7 +5,7 @@
 //! the difference. So there is no order of events to get wrong.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{
         Arc,
@@ -28,10 +28,12 @@ use crate::{
 };
 
 mod events;
+pub mod lock;
 mod reconcile;
 mod source;
 mod uplinks;
 pub mod view;
+mod wanted;
 
 pub use view::View;
 
@@ -254,7 +256,7 @@ impl Agent {
             .dataplane
             .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
             .map_err(|error| error.to_string())?;
-        let devices = self.ports.remove_others(&Default::default(), &seen).await;
+        let devices = self.ports.remove_others(&BTreeSet::new(), &seen).await;
         tracing::info!("unloaded in {:?}", started.elapsed());
         Ok(Unloaded {
             detached: removed.detached,

@@ -2,24 +2,23 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     sync::{Arc, atomic::Ordering},
 };
 
 use dataplane_common::wire::outer::MTU_COST;
-use ipnet::IpNet;
 
-use super::{Agent, View};
+use super::{
+    Agent, View,
+    wanted::{ours, own_addresses, wanted},
+};
 use crate::{
     dataplane::links::Device,
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff,
-        document::Mtu,
-        model::{Port, Subnet},
-        pas_in_use,
+        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff, model::Port, pas_in_use,
+        table_image::TableImage,
     },
-    ports::{State, Wanted},
+    ports::State,
     store::objects::save_ids,
 };
 
@@ -122,37 +121,39 @@ impl Agent {
         let host = self.settings.host.clone();
         let target = match compile(policy, &host, &now.1, &mut self.ids) {
             Ok(target) => target,
-            Err(error) => {
-                // A policy that leaves this host out removes what it had here.
-                if !matches!(error, CompileError::UnknownHost { .. }) {
-                    conditions.push(error.to_string());
-                    return;
-                }
+            // A policy that leaves this host out removes what it had here.
+            Err(CompileError::UnknownHost { .. }) => {
                 conditions.push(format!(
                     "no Host document named {host}: apply one, or start nved with the --host of one"
                 ));
-                crate::policy::table_image::TableImage::default()
+                TableImage::default()
             }
+            Err(error) => return conditions.push(error.to_string()),
         };
         self.keep_ids(conditions).await;
-        let ops = diff(&self.image, &target);
-        if !ops.is_empty() {
-            let (dataplane, image) = (&mut self.dataplane, &mut self.image);
-            let failures = tokio::task::block_in_place(|| dataplane.commit(image, &ops));
-            self.generation += 1;
-            tracing::debug!("generation {}: {} operations", self.generation, ops.len());
-            self.failures = failures
-                .into_iter()
-                .map(|f| format!("{} ({} entries left out)", f.reason, f.count))
-                .collect();
-        } else {
-            self.failures.clear();
-        }
+        self.write(&target);
         if self.failures.is_empty() && policy.hosts.contains_key(&host) {
             self.release(policy, &host, conditions).await;
             self.compiled = Some(now);
         }
         conditions.extend(self.failures.iter().cloned());
+    }
+
+    /// Makes the kernel's tables the target, as far as they take it.
+    fn write(&mut self, target: &TableImage) {
+        self.failures.clear();
+        let ops = diff(&self.image, target);
+        if ops.is_empty() {
+            return;
+        }
+        let (dataplane, image) = (&mut self.dataplane, &mut self.image);
+        let failures = tokio::task::block_in_place(|| dataplane.commit(image, &ops));
+        let told = failures.into_iter();
+        self.failures = told
+            .map(|f| format!("{} ({} entries left out)", f.reason, f.count))
+            .collect();
+        self.generation += 1;
+        tracing::debug!("generation {}: {} operations", self.generation, ops.len());
     }
 
     /// Gives back the numbers of what is gone.
@@ -192,7 +193,9 @@ impl Agent {
         let states = &self.states;
         self.attached
             .retain(|key, _| matches!(states.get(key), Some(State::Ready(_))));
-        let wanted = ours(policy, &self.settings.host).map(|(key, _)| key.clone());
+        let wanted = ours(policy, &self.settings.host)
+            .filter(|(_, port)| port.attach.netns.is_some())
+            .map(|(key, _)| key.clone());
         let removed = self.ports.remove_others(&wanted.collect(), seen).await;
         for name in removed {
             tracing::info!("removed interface {name}");
@@ -229,74 +232,4 @@ impl Agent {
         let mtu = smallest.unwrap_or(1500).saturating_sub(MTU_COST.into());
         u16::try_from(mtu).unwrap_or(u16::MAX)
     }
-}
-
-fn ours<'p>(policy: &'p Policy, host: &'p str) -> impl Iterator<Item = (&'p PortKey, &'p Port)> {
-    policy
-        .ports
-        .iter()
-        .filter(move |(_, port)| port.host == host)
-}
-
-fn wanted(port: &Port, subnet: &Subnet, auto_mtu: u16) -> Wanted {
-    let addresses = port.addresses.iter().map(|address| {
-        let prefix = subnet
-            .prefixes
-            .iter()
-            .find(|prefix| prefix.contains(address));
-        let whole = if address.is_ipv4() { 32 } else { 128 };
-        let len = prefix.map_or(whole, IpNet::prefix_len);
-        IpNet::new(*address, len).unwrap_or(IpNet::from(*address))
-    });
-    Wanted {
-        attach: port.attach.clone(),
-        mac: port.mac,
-        addresses: addresses.collect(),
-        gateways: gateways(port, subnet),
-        mtu: match subnet.mtu {
-            Mtu::Auto => auto_mtu,
-            Mtu::Bytes(bytes) => bytes,
-        },
-    }
-}
-
-/// The first gateway on a link with the port, per address family.
-fn gateways(port: &Port, subnet: &Subnet) -> Vec<IpAddr> {
-    let on_link = |gateway: &&IpAddr| {
-        subnet.prefixes.iter().any(|prefix| {
-            prefix.contains(*gateway) && port.addresses.iter().any(|a| prefix.contains(a))
-        })
-    };
-    let found = |v4: bool| {
-        let mut all = subnet.gateways.iter().filter(|g| g.is_ipv4() == v4);
-        all.find(on_link).copied()
-    };
-    found(true).into_iter().chain(found(false)).collect()
-}
-
-/// This host's PAs; says which of them no interface, or another than stated, bears.
-fn own_addresses(
-    policy: &Policy,
-    host: &str,
-    seen: &Inventory,
-    conditions: &mut Vec<String>,
-) -> Vec<IpAddr> {
-    let Some(host) = policy.hosts.get(host) else {
-        return Vec::new();
-    };
-    for pa in &host.addresses {
-        let mut bearers = seen.bearers(pa.address).map(|device| device.name.as_str());
-        let told = match &pa.interface {
-            None => bearers.next().is_some(),
-            Some(name) => bearers.any(|bearer| bearer == name),
-        };
-        if !told {
-            let place = pa.interface.as_deref().unwrap_or("any interface");
-            conditions.push(format!(
-                "provider address {} is not on {place}; add it there (nved adds no addresses)",
-                pa.address
-            ));
-        }
-    }
-    host.addresses.iter().map(|pa| pa.address).collect()
 }

@@ -1,15 +1,11 @@
 //! `nved`, the agent.
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io::IsTerminal, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
 use dataplane_user::{
-    agent::{Agent, StartError},
+    agent::{Agent, StartError, lock},
     control::{
         server::{self, Control},
         socket,
@@ -18,7 +14,6 @@ use dataplane_user::{
     settings::{Flags, Settings},
     store,
 };
-use rustix::fs::{FlockOperation, flock};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -57,14 +52,15 @@ async fn run(settings: Settings) -> Result<()> {
     // Said before anything is touched, a privilege that is missing is the whole story.
     require::machine()?;
     require::bpffs(&settings.pin)?;
-    std::fs::create_dir_all(&settings.pin)
-        .with_context(|| format!("pin folder {}", settings.pin.display()))?;
-    let _lock = lock(&settings.pin)?;
-    make_parent(settings.store.strip_prefix("redb://"))?;
+    let _lock = lock::folder(&settings.pin)?;
     let store = store::open(&settings.store).await?;
     let listener = socket::listen(&settings.socket)?;
     let path = settings.socket.clone();
-    let (agent, handle) = Agent::start(settings, store.clone()).await?;
+    let started = Agent::start(settings, store.clone()).await;
+    if started.is_err() {
+        std::fs::remove_file(&path).ok();
+    }
+    let (agent, handle) = started?;
 
     let (stop, stopped) = watch::channel(false);
     let control = Control {
@@ -87,26 +83,6 @@ async fn run(settings: Settings) -> Result<()> {
     server.await??;
     std::fs::remove_file(path).ok();
     Ok(())
-}
-
-/// Keeps a second nved away from the pin folder.
-fn lock(folder: &Path) -> Result<std::fs::File> {
-    let file = std::fs::File::open(folder)?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        bail!(
-            "pin folder {} is in use by another nved; stop it, or give this one its own --pin",
-            folder.display()
-        );
-    }
-    Ok(file)
-}
-
-fn make_parent(file: Option<&str>) -> Result<()> {
-    match file.map(PathBuf::from).as_deref().and_then(Path::parent) {
-        Some(folder) => std::fs::create_dir_all(folder)
-            .with_context(|| format!("state folder {}", folder.display())),
-        None => Ok(()),
-    }
 }
 
 fn code(error: &anyhow::Error) -> u8 {

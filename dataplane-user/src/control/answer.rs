@@ -2,6 +2,7 @@
 
 use axum::{
     Json,
+    extract::rejection::{PathRejection, QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -50,6 +51,26 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         (self.status, Json(self.problems)).into_response()
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(
+            rejection.status(),
+            format!("the request is not understood: {}", rejection.body_text()),
+            "",
+        )
+    }
+}
+
+impl From<PathRejection> for Refusal {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(
+            rejection.status(),
+            format!("the request is not understood: {}", rejection.body_text()),
+            "",
+        )
     }
 }
 

@@ -267,7 +267,7 @@ pub struct DropCount {
     pub bytes: u64,
 }
 
-/// Counters of the dataplane.
+/// Counters of the dataplane, zero counts left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CounterList {

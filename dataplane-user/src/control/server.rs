@@ -5,7 +5,10 @@ use std::future::Future;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{ConnectInfo, Path, Query, Request, State},
+    extract::{
+        ConnectInfo, Path, Query, Request, State,
+        rejection::{PathRejection, QueryRejection},
+    },
     http::{Method, StatusCode, Uri},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -116,9 +119,10 @@ struct ApplyQuery {
 
 async fn apply(
     State(control): State<Control>,
-    Query(query): Query<ApplyQuery>,
+    query: Result<Query<ApplyQuery>, QueryRejection>,
     body: Body,
 ) -> Result<Json<ApplyReport>, Refusal> {
+    let Query(query) = query?;
     let documents = body::documents(body).await?;
     let report = objects::apply(&*control.store, documents, query.dry_run).await?;
     if !query.dry_run {
@@ -135,8 +139,9 @@ struct ObjectQuery {
 
 async fn list(
     State(control): State<Control>,
-    Path(kind): Path<String>,
+    kind: Result<Path<String>, PathRejection>,
 ) -> Result<Json<ObjectList>, Refusal> {
+    let Path(kind) = kind?;
     let kind = known_kind(&kind)?;
     let view = control.agent.view.borrow().clone();
     Ok(Json(ObjectList {
@@ -146,12 +151,15 @@ async fn list(
     }))
 }
 
+/// Kind and name in a path.
+type Place = Result<Path<(String, String)>, PathRejection>;
+
 async fn object(
     State(control): State<Control>,
-    Path((kind, name)): Path<(String, String)>,
-    Query(query): Query<ObjectQuery>,
+    place: Place,
+    query: Result<Query<ObjectQuery>, QueryRejection>,
 ) -> Result<Json<ObjectView>, Refusal> {
-    let key = key(&kind, &name, query.vm_network.as_deref())?;
+    let key = key(place, query)?;
     let view = control.agent.view.borrow().clone();
     view.object(&key)
         .map(Json)
@@ -160,10 +168,10 @@ async fn object(
 
 async fn delete(
     State(control): State<Control>,
-    Path((kind, name)): Path<(String, String)>,
-    Query(query): Query<ObjectQuery>,
+    place: Place,
+    query: Result<Query<ObjectQuery>, QueryRejection>,
 ) -> Result<Json<ApplyReport>, Refusal> {
-    let key = key(&kind, &name, query.vm_network.as_deref())?;
+    let key = key(place, query)?;
     let report = objects::delete(&*control.store, &key).await?;
     reconcile(&control).await;
     Ok(Json(report))
@@ -221,9 +229,11 @@ fn known_kind(kind: &str) -> Result<&'static str, Refusal> {
     })
 }
 
-fn key(kind: &str, name: &str, vm_network: Option<&str>) -> Result<Key, Refusal> {
-    let kind = known_kind(kind)?;
-    Key::parse(kind, name, vm_network).ok_or_else(|| {
+fn key(place: Place, query: Result<Query<ObjectQuery>, QueryRejection>) -> Result<Key, Refusal> {
+    let Path((kind, name)) = place?;
+    let Query(query) = query?;
+    let kind = known_kind(&kind)?;
+    Key::parse(kind, &name, query.vm_network.as_deref()).ok_or_else(|| {
         let hint = match kind {
             "Port" => "a port needs ?vmNetwork=NAME",
             "LookupRecord" => "a lookup record is named VSID/CA",

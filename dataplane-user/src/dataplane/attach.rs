@@ -64,7 +64,7 @@ impl Dataplane {
             }
         };
         if hooks == Hooks::Tc {
-            self.detach_hook("xdp", device.ifindex, Some(&device.name))?;
+            self.detach_hook("xdp", device.ifindex)?;
         }
         self.add_tx_port(device.ifindex)?;
         Ok(hooks)
@@ -74,7 +74,7 @@ impl Dataplane {
     pub fn attach_port(&mut self, device: &Device, mode: PortMode) -> Result<(), Error> {
         self.attach_tc(TC_EGRESS, device)?;
         match mode {
-            PortMode::Tc => self.detach_hook("xdp", device.ifindex, Some(&device.name))?,
+            PortMode::Tc => self.detach_hook("xdp", device.ifindex)?,
             PortMode::Xdp => self.attach_xdp(XDP_EGRESS, device, None)?,
         }
         self.add_tx_port(device.ifindex)
@@ -85,7 +85,7 @@ impl Dataplane {
         let mut gone = BTreeSet::new();
         for (hook, ifindex) in self.pins()? {
             if !keep.contains(&ifindex) {
-                self.detach_hook(&hook, ifindex, None)?;
+                self.detach_hook(&hook, ifindex)?;
                 gone.insert(ifindex);
             }
         }
@@ -103,7 +103,7 @@ impl Dataplane {
         let mut removed = Removed::default();
         for (hook, ifindex) in self.pins()? {
             let name = name(ifindex);
-            self.detach_hook(&hook, ifindex, name.as_deref())?;
+            self.detach_hook(&hook, ifindex)?;
             let name = name.unwrap_or_else(|| format!("interface {ifindex}"));
             removed.detached.push(format!("{name} {hook}"));
             removed.pins += 1;
@@ -121,8 +121,8 @@ impl Dataplane {
     }
 
     fn attach_tc(&mut self, name: &'static str, device: &Device) -> Result<(), Error> {
-        let pin = pin_path(&self.pin, "tc", device.ifindex);
         let hook = self.tc_hook;
+        let pin = pin_path(&self.pin, hook.as_str(), device.ifindex);
         let program = self.classifier(name)?;
         let done = match hook {
             Hook::Tcx => links::tcx(program, device, &pin),
@@ -132,7 +132,8 @@ impl Dataplane {
             program: name,
             interface: device.name.clone(),
             reason: format!("{}; see --tc-hook", chain(&failure)),
-        })
+        })?;
+        self.detach_hook(hook.other().as_str(), device.ifindex)
     }
 
     /// `driver` is an uplink's; a port has none.
@@ -158,16 +159,12 @@ impl Dataplane {
         })
     }
 
-    fn detach_hook(&self, hook: &str, ifindex: u32, name: Option<&str>) -> Result<(), Error> {
+    fn detach_hook(&self, hook: &str, ifindex: u32) -> Result<(), Error> {
         let pin = pin_path(&self.pin, hook, ifindex);
-        for program in [TC_EGRESS, TC_INGRESS] {
-            links::detach(&pin, program, name).map_err(|failure| Error::Attach {
-                program,
-                interface: name.map_or_else(|| ifindex.to_string(), str::to_owned),
-                reason: format!("detach: {}", chain(&failure)),
-            })?;
-        }
-        Ok(())
+        links::detach(&pin, hook, ifindex).map_err(|failure| Error::Pin {
+            path: pin,
+            source: std::io::Error::other(chain(&failure)),
+        })
     }
 
     fn add_tx_port(&mut self, ifindex: u32) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Attachments that outlive the agent: pinned links, and filters for older kernels.
 //!
-//! A pin is named after its hook and device, `tc-7` or `xdp-7`. An existing pin is
+//! A pin is named after its hook and device: `tc-7`, `clsact-7` or `xdp-7`. An existing pin is
 //! adopted by replacing its program in place, so no packet passes without one.
 
 use std::{
@@ -19,6 +19,9 @@ use aya::{
     util::KernelVersion,
 };
 
+use rustix::net::{AddressFamily, SocketType, netdevice::index_to_name, socket};
+
+use super::load::{TC_EGRESS, TC_INGRESS};
 use crate::settings::TcHook;
 
 /// Folder of link pins below the pin folder.
@@ -34,6 +37,23 @@ pub enum Hook {
 }
 
 impl Hook {
+    /// The word for it in a pin's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcx => "tc",
+            Self::Clsact => "clsact",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Tcx => Self::Clsact,
+            Self::Clsact => Self::Tcx,
+        }
+    }
+
     /// What the setting means on the running kernel.
     pub fn choose(setting: TcHook) -> Self {
         match setting {
@@ -79,6 +99,9 @@ pub enum LinkFailure {
 impl LinkFailure {
     /// The system call's error number, if there is one.
     pub fn errno(&self) -> Option<i32> {
+        if let Self::Io(error) = self {
+            return error.raw_os_error();
+        }
         let mut error: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(current) = error {
             if let Some(io) = current.downcast_ref::<io::Error>() {
@@ -175,24 +198,32 @@ pub fn clsact(
     Ok(())
 }
 
-/// Ends an attachment. `Ok(false)`: there was none.
-pub fn detach(pin: &Path, program: &str, device: Option<&str>) -> Result<bool, LinkFailure> {
+/// Ends an attachment, if there is one.
+pub fn detach(pin: &Path, hook: &str, ifindex: u32) -> Result<(), LinkFailure> {
     if !pin.exists() {
-        return Ok(false);
+        return Ok(());
     }
-    if let Ok(link) = PinnedLink::from_pin(pin) {
+    if hook != Hook::Clsact.as_str() {
         // Dropping the last descriptor after the pin detaches before it returns.
-        drop(link.unpin()?);
-        return Ok(true);
+        drop(PinnedLink::from_pin(pin)?.unpin()?);
+        return Ok(());
     }
-    if let Some(device) = device {
-        match tc::qdisc_detach_program(device, TcAttachType::Ingress, program) {
-            Err(tc::TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            done => done?,
+    if let Some(device) = name_of(ifindex) {
+        for program in [TC_EGRESS, TC_INGRESS] {
+            match tc::qdisc_detach_program(&device, TcAttachType::Ingress, program) {
+                Err(tc::TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
+            }
         }
     }
     std::fs::remove_file(pin)?;
-    Ok(true)
+    Ok(())
+}
+
+/// The name of a device; `None` when it is gone.
+fn name_of(ifindex: u32) -> Option<String> {
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+    index_to_name(socket, ifindex).ok()
 }
 
 impl LinkFailure {

@@ -35,22 +35,22 @@ impl Dataplane {
         Ok(items)
     }
 
-    /// All counters of one slot.
+    /// Counters of one slot that are not zero.
     pub fn counters(&self, slot: u32, port: &str) -> Result<Vec<CounterCount>, Error> {
-        let counters = Counter::ALL.iter().map(|counter| {
-            let count = sum(
-                &self.maps.counters,
-                counter_index(slot, *counter),
-                "COUNTERS",
-            )?;
-            Ok(CounterCount {
-                port: port.to_owned(),
-                counter: counter.as_str().to_owned(),
-                packets: count.packets,
-                bytes: count.bytes,
-            })
-        });
-        counters.collect()
+        let mut items = Vec::new();
+        for counter in Counter::ALL {
+            let index = counter_index(slot, *counter);
+            let count = sum(&self.maps.counters, index, "COUNTERS")?;
+            if count.packets != 0 {
+                items.push(CounterCount {
+                    port: port.to_owned(),
+                    counter: counter.as_str().to_owned(),
+                    packets: count.packets,
+                    bytes: count.bytes,
+                });
+            }
+        }
+        Ok(items)
     }
 
     /// Sets the counts of a slot to zero, before another port gets it.

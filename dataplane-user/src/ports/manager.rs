@@ -110,7 +110,7 @@ impl Manager {
             match veth::remove(&self.handle, device.ifindex).await {
                 Ok(()) => removed.push(device.name.clone()),
                 Err(error) => {
-                    tracing::warn!("interface {}: cannot remove it: {error}", device.name)
+                    tracing::warn!("interface {}: cannot remove it: {error}", device.name);
                 }
             }
         }

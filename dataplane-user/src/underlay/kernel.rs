@@ -92,7 +92,6 @@ impl Resolver {
             interface: device.name.clone(),
             uplink: self.uplinks.contains(&device.name),
             next_hop,
-            source: route.source,
             mtu: route.mtu.unwrap_or(device.mtu),
             src_mac: device.mac,
             dst_mac: neighbours.get(&(route.ifindex, next_hop)).copied(),
@@ -126,7 +125,6 @@ struct Route {
     local: bool,
     ifindex: u32,
     gateway: Option<IpAddr>,
-    source: Option<IpAddr>,
     mtu: Option<u32>,
 }
 
@@ -144,7 +142,6 @@ impl From<&RouteMessage> for Route {
             match attribute {
                 RouteAttribute::Oif(ifindex) => route.ifindex = *ifindex,
                 RouteAttribute::Gateway(address) => route.gateway = ip(address),
-                RouteAttribute::PrefSource(address) => route.source = ip(address),
                 RouteAttribute::Metrics(metrics) => {
                     route.mtu = metrics.iter().find_map(mtu);
                 }

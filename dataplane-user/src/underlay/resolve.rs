@@ -22,8 +22,6 @@ pub struct Path {
     pub uplink: bool,
     /// Router towards it; the PA itself when it is on the link.
     pub next_hop: IpAddr,
-    /// The kernel's choice of our address.
-    pub source: Option<IpAddr>,
     /// MTU of the route or the interface.
     pub mtu: u32,
     /// MAC of the interface.
@@ -47,7 +45,7 @@ pub struct Reach {
 
 /// The next hop of `pa`; `own` are this host's PAs.
 pub fn reach(pa: IpAddr, path: Option<&Path>, own: &[IpAddr]) -> Reach {
-    let mut hop = NextHop::unrouted(pa_key(pa), source(path, own));
+    let mut hop = NextHop::unrouted(pa_key(pa), source(own));
     if own.contains(&pa) {
         return local(hop, path);
     }
@@ -101,12 +99,10 @@ fn unusable(hop: NextHop, state: &'static str, path: Option<&Path>, condition: S
     }
 }
 
-/// The route's preferred source if it is a PA of ours, else our first PA: peers
-/// only take packets from the PA that their records name.
-fn source(path: Option<&Path>, own: &[IpAddr]) -> PaKey {
-    let preferred = path.and_then(|path| path.source);
-    let ours = preferred.filter(|source| own.contains(source));
-    ours.or(own.first().copied()).map_or([0; 16], pa_key)
+/// Our first PA, whatever source the kernel's route prefers: it is the one that
+/// our ports' lookup records name, and peers take packets from no other.
+fn source(own: &[IpAddr]) -> PaKey {
+    own.first().copied().map_or([0; 16], pa_key)
 }
 
 #[cfg(test)]
@@ -126,7 +122,6 @@ mod tests {
             interface: "eth0".into(),
             uplink: true,
             next_hop: PA,
-            source: Some(OWN[1]),
             mtu: 1600,
             src_mac: Mac([2, 0, 0, 0, 0, 1]),
             dst_mac: Some(Mac([2, 0, 0, 0, 0, 2])),
@@ -139,14 +134,7 @@ mod tests {
         assert_eq!((reach.state, reach.condition.as_str()), ("resolved", ""));
         assert_eq!(reach.hop.state, NextHop::RESOLVED);
         assert_eq!((reach.hop.ifindex, reach.hop.path_mtu), (7, 1600));
-        assert_eq!(reach.hop.src_v4(), [192, 0, 2, 101]);
-    }
-
-    #[test]
-    fn a_source_that_is_no_pa_of_ours_is_not_used() {
-        let mut path = path();
-        path.source = Some([10, 9, 9, 9].into());
-        let reach = reach(PA, Some(&path), &OWN);
+        // The PA that our records name, which peers validate.
         assert_eq!(reach.hop.src_v4(), [192, 0, 2, 1]);
     }
 

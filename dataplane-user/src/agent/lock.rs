@@ -1,0 +1,55 @@
+//! One nved for one pin folder.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Why the folder cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("pin folder {path} is in use by another nved; stop it, or give this one its own --pin", path = .0.display())]
+    InUse(PathBuf),
+    /// It cannot be made or opened.
+    #[error("pin folder {path}: {source}", path = path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Makes the folder if need be and keeps others away from it until the file is dropped.
+pub fn folder(path: &Path) -> Result<File, LockError> {
+    let failed = |source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(path).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(LockError::InUse(path.to_owned())),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_had_once() {
+        let temporary = tempfile::tempdir().expect("folder");
+        let path = temporary.path().join("nve");
+        let held = folder(&path).expect("lock");
+        assert!(matches!(folder(&path), Err(LockError::InUse(_))));
+        drop(held);
+        assert!(folder(&path).is_ok());
+    }
+}
