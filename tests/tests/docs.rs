@@ -1,0 +1,79 @@
+//! The samples of the documentation are run against a real agent.
+
+use anyhow::{Context, Result, ensure};
+use dataplane_tests::net::{Site, proof};
+use std::path::Path;
+
+/// A command line of a sample, and the exit code that it shows (`; echo $?`), if it does.
+struct Sample {
+    line: String,
+    code: Option<i32>,
+}
+
+/// The `$ nvectl ...` lines of a page's `console` blocks, in their order.
+fn samples(page: &str) -> Result<Vec<Sample>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let mut samples: Vec<Sample> = Vec::new();
+    let blocks = text.split("```console\n").skip(1);
+    for line in blocks
+        .filter_map(|block| block.split("```").next())
+        .flat_map(str::lines)
+    {
+        if let Some(command) = line.strip_prefix("$ nvectl ") {
+            let line = command.split(" ; ").next().unwrap_or(command).to_owned();
+            let code = (!command.contains("echo $?")).then_some(0);
+            samples.push(Sample { line, code });
+        } else if let (Some(last), Ok(code)) = (samples.last_mut(), line.parse()) {
+            last.code = last.code.or(Some(code));
+        }
+    }
+    Ok(samples)
+}
+
+/// What the samples' files hold: the demo, and a host that takes another's PA.
+fn files(site: &Site) -> Result<()> {
+    site.file("demo.yaml", site.demo())?;
+    let host = "apiVersion: nve/v1\nkind: Host\nmetadata: {name: host-c}\nspec: {providerAddresses: [{address: 192.0.2.1}]}\n";
+    site.file("hosts.yaml", host)?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn every_nvectl_sample_does_what_it_shows() {
+    proof(Site::bare("docs", &["blue-vm1", "red-vm1"]), |site| {
+        site.start(0, "tc")?;
+        files(site)?;
+        let samples = samples("docs/nvectl.md")?;
+        ensure!(samples.len() >= 10, "{} samples found", samples.len());
+        // A host alone is never whole: its peer's PA does not answer.
+        let degraded = |line: &str| line.starts_with("status");
+        let folder = site.file("marker", "")?;
+        let folder = folder.parent().context("a folder")?.to_owned();
+        // The last things to try are those that end the agent.
+        let (end, samples): (Vec<_>, Vec<_>) = samples
+            .into_iter()
+            .partition(|sample| sample.line == "unload");
+        for sample in samples.iter().chain(&end) {
+            let line = sample
+                .line
+                .replace("-f ", &format!("-f {}/", folder.display()));
+            let args: Vec<&str> = line.split_whitespace().collect();
+            let said = site.nvectl(0, &args)?;
+            let want = sample
+                .code
+                .context("a sample with `echo $?` shows no code")?;
+            let honest = degraded(&sample.line) && said.code() == 1;
+            ensure!(
+                said.code() == want || honest,
+                "`nvectl {}` gave {}, not {want}\n{}{}",
+                sample.line,
+                said.code(),
+                said.stdout,
+                said.stderr
+            );
+        }
+        Ok(())
+    });
+}
