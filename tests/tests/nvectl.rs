@@ -40,6 +40,9 @@ fn objects_are_shown_and_deleted_with_care() {
             "not who refers: {}",
             used.stderr
         );
+        // Only what was counted is shown: the question by ARP alone is answered here.
+        let mut once = site.vm("blue-vm1").command("ping");
+        output(once.args(["-c", "1", "-W", "0.1", "10.0.0.7"]), PATIENCE)?;
         let told = site
             .nvectl(0, &["describe", "port", "blue-vm1"])?
             .success()?
