@@ -90,8 +90,10 @@ fn a_ping_larger_than_the_tenant_mtu_is_refused_by_the_sender() {
     });
 }
 
+type Packet<'f> = (&'f [u8], &'f [u8], u32, &'f [u8]);
+
 /// The GRE packets among frames: outer source, outer destination, VSID, inner frame.
-fn nvgre(frames: &[Frame]) -> Vec<(&[u8], &[u8], u32, &[u8])> {
+fn nvgre(frames: &[Frame]) -> Vec<Packet<'_>> {
     let gre = |frame: &&Frame| {
         frame.get(12..14) == Some(&[8, 0]) && frame.get(23) == Some(&47) && frame.len() >= 56
     };
