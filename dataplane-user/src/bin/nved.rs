@@ -38,9 +38,12 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    let pin = settings.pin.clone();
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // An empty folder is what a refused start made; any other stays.
+            std::fs::remove_dir(pin).ok();
             eprintln!("nved: {error:#}");
             ExitCode::from(code(&error))
         }

@@ -60,6 +60,12 @@ impl Dataplane {
             },
             UplinkMode::Xdp => {
                 self.attach_xdp(XDP_INGRESS, device, Some(driver))?;
+                if driver == "veth" {
+                    tracing::warn!(
+                        "interface {} is a veth at XDP: TCP only works while offloads are off at its other end (ethtool -K DEV tx off); --uplink-mode tc has no such need",
+                        device.name
+                    );
+                }
                 Hooks::XdpTc
             }
         };
