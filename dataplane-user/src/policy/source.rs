@@ -7,6 +7,7 @@
 
 mod ndjson;
 mod place;
+mod rules;
 mod typed;
 mod words;
 mod yaml;
@@ -51,18 +52,19 @@ pub fn load(file: &str, text: &str) -> Result<Vec<Located>, Vec<Diagnostic>> {
         faults.extend(unsound);
         // What an alias or a merge key stands for is not known: no more about it.
         let Some(tree) = tree else { return };
-        match typed::document(tree) {
-            Ok((document, positions)) => found.push(Located {
-                document,
-                index: found.len(),
-                positions,
-            }),
-            Err(more) => faults.extend(more),
-        }
+        let reading = typed::document(tree);
+        faults.extend(reading.faults);
+        found.extend(reading.document.map(|(document, positions)| Located {
+            document,
+            index: found.len(),
+            positions,
+        }));
     });
     if faults.is_empty() {
         return Ok(found);
     }
+    let broken = rules::broken(&found, &faults);
+    faults.extend(broken);
     for fault in &mut faults {
         file.clone_into(&mut fault.file);
     }

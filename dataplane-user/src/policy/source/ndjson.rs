@@ -92,12 +92,17 @@ impl<R> Ndjson<R> {
             value: value.0,
             place,
         };
-        let (document, positions) = typed::document(tree).map_err(|mut faults| {
-            for fault in &mut faults {
-                fault.file.clone_from(&self.file);
-            }
-            faults
-        })?;
+        let typed::Reading {
+            document,
+            mut faults,
+        } = typed::document(tree);
+        for fault in &mut faults {
+            fault.file.clone_from(&self.file);
+        }
+        let (document, positions) = match document {
+            Some(document) if faults.is_empty() => document,
+            _ => return Err(faults),
+        };
         let index = self.index;
         self.index += 1;
         Ok(Located {

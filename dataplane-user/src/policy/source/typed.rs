@@ -24,12 +24,26 @@ use crate::{
 /// Faults to report of one document.
 const MAX_FAULTS: usize = 50;
 
+/// A document as far as it could be read, and what is wrong with its structure.
+#[derive(Default)]
+pub(super) struct Reading {
+    /// The document, without what was at fault; `None` when too much was.
+    pub(super) document: Option<(Document, Positions)>,
+    /// The faults; none of a sound document.
+    pub(super) faults: Vec<Diagnostic>,
+}
+
 /// Reads a document.
-pub(super) fn document(tree: Tree) -> Result<(Document, Positions), Vec<Diagnostic>> {
+pub(super) fn document(tree: Tree) -> Reading {
     let Tree { mut value, place } = tree;
     let kind = match take_kind(&mut value) {
         Ok(kind) => kind,
-        Err((path, message, hint)) => return Err(vec![at(&place, path, message, hint)]),
+        Err((path, message, hint)) => {
+            return Reading {
+                document: None,
+                faults: vec![at(&place, path, message, hint)],
+            };
+        }
     };
     let tree = Tree { value, place };
     match kind {
@@ -67,15 +81,17 @@ fn envelope<S: DeserializeOwned>(
     kind: &str,
     mut tree: Tree,
     wrap: fn(Envelope<S>) -> Document,
-) -> Result<(Document, Positions), Vec<Diagnostic>> {
+) -> Reading {
     let object = object(kind, &tree.value);
     let whole = tree.place.clone();
     let mut faults: Vec<Diagnostic> = Vec::new();
     let mut removed: Vec<String> = Vec::new();
     for _ in 0..4 * MAX_FAULTS {
         let error = match serde_path_to_error::deserialize::<_, Envelope<S>>(&tree.value) {
-            Ok(envelope) if faults.is_empty() => return Ok((wrap(envelope), whole)),
-            Ok(_) => break,
+            Ok(envelope) => {
+                let document = Some((wrap(envelope), whole));
+                return Reading { document, faults };
+            }
             Err(error) => error,
         };
         let message = error.inner().to_string();
@@ -97,7 +113,10 @@ fn envelope<S: DeserializeOwned>(
             break;
         }
     }
-    Err(faults)
+    Reading {
+        document: None,
+        faults,
+    }
 }
 
 fn at(place: &Positions, path: &str, message: String, hint: String) -> Diagnostic {
