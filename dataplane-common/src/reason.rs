@@ -66,7 +66,7 @@ drop_reasons! {
     PaNoRoute = 16, egress, "PA_NO_ROUTE";
     /// The MAC of the next hop towards the record's PA is not known (yet).
     PaNeighUnresolved = 17, egress, "PA_NEIGH_UNRESOLVED";
-    /// No room for the outer header, or a packet too long for one.
+    /// No room for the outer header, a packet too long for one, or an uplink that XDP cannot send to.
     EncapFailed = 18, egress, "ENCAP_FAILED";
     /// Addressed to the port that sent it.
     Hairpin = 19, egress, "HAIRPIN";

@@ -77,7 +77,10 @@ fn xdp_action(direction: Direction, mut outcome: Outcome) -> u32 {
             match maps::TX_PORTS.redirect(outcome.target.ifindex, 0) {
                 Ok(action) => action,
                 Err(_) => {
-                    outcome.verdict = Verdict::Dropped(DropReason::NoLocalPort);
+                    outcome.verdict = Verdict::Dropped(match outcome.verdict {
+                        Verdict::Encapped => DropReason::EncapFailed,
+                        _ => DropReason::NoLocalPort,
+                    });
                     XDP_DROP
                 }
             }

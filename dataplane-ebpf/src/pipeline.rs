@@ -107,6 +107,7 @@ fn from_port<P: Packet>(packet: &mut P, port: &Vport) -> Done {
         Egress::Encap(encap) => encapsulate(packet, &headers, &encap),
         Egress::Deliver(deliver) => {
             set_dst(packet, &headers.eth, &deliver)?;
+            packet.turn_inwards();
             Ok(delivered(&deliver, true))
         }
         Egress::Reply(reply) => answer(packet, &reply),
@@ -167,11 +168,12 @@ fn from_underlay<P: Packet>(packet: &mut P) -> Result<Option<(Tunnel, Headers)>,
     if !ingress::is_ours(&Maps, &ip) {
         return Ok(None);
     }
-    ingress::outer_valid(&ip, packet.len(), P::BEFORE_STACK)?;
-    let word: [u8; 4] = packet.load(GRE).ok_or(DropReason::Truncated)?;
+    let offset = ingress::gre_offset(&ip)?;
+    let word: [u8; 4] = packet.load(offset).ok_or(DropReason::Truncated)?;
     if !ingress::is_nvgre(&Maps, &ip, &GreHeader::from_word(word))? {
         return Ok(None);
     }
+    ingress::outer_valid(&ip, packet.len(), P::BEFORE_STACK)?;
     let gre: GreHeader = packet.load(GRE).ok_or(DropReason::Truncated)?;
     let tunnel = ingress::tunnel(&Maps, &ip, &gre, packet.load(outer::LEN))?;
     let headers = parse::headers(packet, outer::LEN)?;

@@ -99,13 +99,15 @@ fn ingress(image: &TableImage, frame: &[u8], verify: bool) -> Result<Fate, DropR
     if eth.map(|eth| eth.ethertype()) != Some(ether::IPV4) || !ingress::is_ours(image, &ip) {
         return Ok(Fate::Passed);
     }
-    ingress::outer_valid(&ip, frame.len(), verify)?;
-    let gre_at = ether::LEN + ipv4::LEN;
-    let word: [u8; 4] = frame.load(gre_at).ok_or(DropReason::Truncated)?;
+    let word = frame.load(ingress::gre_offset(&ip)?);
+    let word: [u8; 4] = word.ok_or(DropReason::Truncated)?;
     if !ingress::is_nvgre(image, &ip, &GreHeader::from_word(word))? {
         return Ok(Fate::Passed);
     }
-    let gre: GreHeader = frame.load(gre_at).ok_or(DropReason::Truncated)?;
+    ingress::outer_valid(&ip, frame.len(), verify)?;
+    let gre: GreHeader = frame
+        .load(ether::LEN + ipv4::LEN)
+        .ok_or(DropReason::Truncated)?;
     let tunnel = ingress::tunnel(image, &ip, &gre, frame.load(outer::LEN))?;
     let headers = parse::headers(&frame, outer::LEN)?;
     let accepted = ingress::ingress(image, &tunnel, &headers)?;

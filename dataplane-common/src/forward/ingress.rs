@@ -44,22 +44,30 @@ pub fn is_ours<T: Tables>(tables: &T, ip: &Ipv4Header) -> bool {
     ip.version() == 4 && ip.protocol() == ipv4::GRE && tables.is_local_pa(&pa::from_v4(ip.dst))
 }
 
-/// The outer IPv4 header is sound and no later fragment. `len`: bytes of the frame.
-/// `verify`: whether the checksum is ours to check (at XDP, before the stack).
+/// Where the GRE header is. A later fragment has none, and does not say whose it is.
+#[inline(always)]
+pub fn gre_offset(ip: &Ipv4Header) -> Result<usize, DropReason> {
+    if ip.is_later_fragment() {
+        return Err(DropReason::OuterFrag);
+    }
+    if ip.header_len() < ipv4::LEN as u16 {
+        return Err(DropReason::OuterMalformed);
+    }
+    Ok(ether::LEN.wrapping_add(ip.header_len() as usize))
+}
+
+/// The outer IPv4 header of an NVGRE packet is sound: no options, and as long as
+/// the frame, so that nothing behind the packet is taken for the tenant's.
+/// `len`: bytes of the frame. `verify`: whether the checksum is ours to check (at
+/// XDP, before the stack).
 #[inline(always)]
 pub fn outer_valid(ip: &Ipv4Header, len: u32, verify: bool) -> Result<(), DropReason> {
     let total_len = u32::from(ip.total_len());
-    if ip.header_len() != ipv4::LEN as u16
-        || total_len < ipv4::LEN as u32
-        || total_len > len.wrapping_sub(ether::LEN as u32)
-    {
+    if ip.header_len() != ipv4::LEN as u16 || total_len != len.wrapping_sub(ether::LEN as u32) {
         return Err(DropReason::OuterMalformed);
     }
     if verify && !ip.checksum_ok() {
         return Err(DropReason::OuterChecksum);
-    }
-    if ip.is_later_fragment() {
-        return Err(DropReason::OuterFrag);
     }
     Ok(())
 }

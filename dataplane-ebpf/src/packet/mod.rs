@@ -34,6 +34,9 @@ pub trait Packet: Frame {
     /// Puts the outer headers in front, and `inner` in place of the Ethernet header.
     fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), DropReason>;
 
+    /// The frame of a port will be received by another port, not sent by this one.
+    fn turn_inwards(&mut self);
+
     /// Removes the outer headers; `inner` is the Ethernet header of what remains.
     fn pop_outer(&mut self, inner: EthHeader) -> Result<(), DropReason>;
 }

@@ -7,7 +7,8 @@ use aya_ebpf::{
         BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_FIXED_GSO, bpf_adj_room_mode,
     },
     helpers::generated::{
-        bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_pull_data, bpf_skb_vlan_pop,
+        bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_type, bpf_skb_pull_data,
+        bpf_skb_vlan_pop,
     },
     programs::TcContext,
 };
@@ -35,6 +36,9 @@ const ENCAP: u64 = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
     | BPF_F_ADJ_ROOM_ENCAP_L2_ETH
     | BPF_F_ADJ_ROOM_FIXED_GSO) as u64
     | ((ether::LEN as u64) << 56);
+
+/// `PACKET_HOST` of linux/if_packet.h: for the device's own owner.
+const PACKET_HOST: u32 = 0;
 
 /// An skb.
 pub struct Skb {
@@ -72,7 +76,11 @@ impl Skb {
     #[inline(always)]
     fn make_room(&mut self, ethertype: u16) -> bool {
         if ethertype == ether::IPV4 {
+            // An skb that was decapsulated here before is refused with ENCAP (EALREADY).
+            // What is no super-packet needs no marks for segmentation.
             self.adjust_room(outer::LEN as i32, ENCAP)
+                || (self.gso_size() == 0
+                    && self.adjust_room(outer::LEN as i32, BPF_F_ADJ_ROOM_FIXED_GSO as u64))
         } else {
             // SAFETY: as in `adjust_room`.
             unsafe { bpf_skb_change_head(self.skb(), outer::LEN as u32, 0) == 0 }
@@ -139,6 +147,13 @@ impl Packet for Skb {
         }
         self.store(0, *outer).ok_or(DropReason::EncapFailed)?;
         self.store(outer::LEN, inner).ok_or(DropReason::EncapFailed)
+    }
+    /// To the host's end of a veth the frame was for somebody else, and before
+    /// kernel commit c43272299488 `bpf_redirect_peer` left it so.
+    #[inline(always)]
+    fn turn_inwards(&mut self) {
+        // SAFETY: as in `adjust_room`; failure leaves the packet as it was.
+        unsafe { bpf_skb_change_type(self.skb(), PACKET_HOST) };
     }
     /// Room is taken away behind the first Ethernet header, which then becomes the inner one.
     #[inline(always)]

@@ -77,6 +77,8 @@ impl Packet for Buff {
         self.store(0, *outer).ok_or(DropReason::EncapFailed)
     }
     #[inline(always)]
+    fn turn_inwards(&mut self) {}
+    #[inline(always)]
     fn pop_outer(&mut self, _inner: EthHeader) -> Result<(), DropReason> {
         if self.adjust_head(outer::LEN as i32) {
             Ok(())

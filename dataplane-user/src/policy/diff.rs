@@ -49,10 +49,10 @@ pub enum MapOp {
     DeleteNextHop(u32),
 }
 
-/// The operations from `old` to `new`, make before break: what a record refers
-/// to is written before it, and everything that is removed goes afterwards, in
-/// the reverse order. A reader between two operations sees an old or a new
-/// record, never one that refers to nothing.
+/// The operations from `old` to `new`, make before break: a port may send only
+/// once all records of its routing domain are there (`VPORTS`), and a subnet may
+/// receive only once its ports are (`VSIDS`). What is removed goes afterwards, in
+/// the reverse order.
 pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     use MapOp::{
         DeleteLocalPa, DeleteLocalPort, DeleteLookup, DeleteNextHop, DeletePortCa, DeleteSubnet,
@@ -65,22 +65,22 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     }
     put(&mut ops, &old.underlay, &new.underlay, PutNextHop);
     add(&mut ops, &old.local_pas, &new.local_pas, PutLocalPa);
-    put(&mut ops, &old.subnets, &new.subnets, PutSubnet);
-    put(&mut ops, &old.vports, &new.vports, PutVport);
-    add(&mut ops, &old.port_cas, &new.port_cas, PutPortCa);
-    put(&mut ops, &old.local_ports, &new.local_ports, PutLocalPort);
     put(&mut ops, &old.lookup, &new.lookup, PutLookup);
+    add(&mut ops, &old.port_cas, &new.port_cas, PutPortCa);
+    put(&mut ops, &old.vports, &new.vports, PutVport);
+    put(&mut ops, &old.local_ports, &new.local_ports, PutLocalPort);
+    put(&mut ops, &old.subnets, &new.subnets, PutSubnet);
 
-    delete(&mut ops, &old.lookup, &new.lookup, DeleteLookup);
+    delete(&mut ops, &old.subnets, &new.subnets, DeleteSubnet);
     delete(
         &mut ops,
         &old.local_ports,
         &new.local_ports,
         DeleteLocalPort,
     );
-    add(&mut ops, &new.port_cas, &old.port_cas, DeletePortCa);
     delete(&mut ops, &old.vports, &new.vports, DeleteVport);
-    delete(&mut ops, &old.subnets, &new.subnets, DeleteSubnet);
+    add(&mut ops, &new.port_cas, &old.port_cas, DeletePortCa);
+    delete(&mut ops, &old.lookup, &new.lookup, DeleteLookup);
     add(&mut ops, &new.local_pas, &old.local_pas, DeleteLocalPa);
     delete(&mut ops, &old.underlay, &new.underlay, DeleteNextHop);
     ops

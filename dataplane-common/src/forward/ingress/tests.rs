@@ -22,11 +22,11 @@ fn decide<'t>(tables: &'t HostTables, frame: &[u8]) -> Result<Option<Ingress<'t>
     if eth.ethertype() != ether::IPV4 || !is_ours(tables, &ip) {
         return Ok(None);
     }
-    outer_valid(&ip, frame.len(), true)?;
-    let word: [u8; 4] = frame.load(34).ok_or(DropReason::Truncated)?;
+    let word: [u8; 4] = frame.load(gre_offset(&ip)?).ok_or(DropReason::Truncated)?;
     if !is_nvgre(tables, &ip, &GreHeader::from_word(word))? {
         return Ok(None);
     }
+    outer_valid(&ip, frame.len(), true)?;
     let gre: GreHeader = frame.load(34).ok_or(DropReason::Truncated)?;
     let tunnel = tunnel(tables, &ip, &gre, frame.load(outer::LEN))?;
     ingress(tables, &tunnel, &parse::headers(&frame, outer::LEN)?).map(Some)
@@ -108,10 +108,13 @@ fn foreign_gre_is_dropped_on_demand() {
 fn outer_header_must_be_sound() {
     let tables = HostTables::two_tenants();
     let frame = nvgre(BLUE, PEER, &tcp(REMOTE, A));
-    assert_eq!(
-        dropped(&tables, &set(&frame, 14, &[0x46])),
-        DropReason::OuterMalformed
-    );
+    let options = [&frame[..34], &[1; 4], &frame[34..]].concat();
+    let total_len = u16::try_from(options.len() - 14).expect("short");
+    let options = set(&set(&options, 14, &[0x46]), 16, &total_len.to_be_bytes());
+    assert_eq!(dropped(&tables, &options), DropReason::OuterMalformed);
+    assert_eq!(decide(&tables, &set(&options, 40, &[8, 0])), Ok(None));
+    let trailer = [&frame[..], &[0]].concat();
+    assert_eq!(dropped(&tables, &trailer), DropReason::OuterMalformed);
     assert_eq!(
         dropped(&tables, &set(&frame, 16, &[0xFF, 0xFF])),
         DropReason::OuterMalformed

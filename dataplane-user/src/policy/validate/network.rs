@@ -1,9 +1,9 @@
 //! Rules of `VMNetwork` and its virtual subnets.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use dataplane_common::id::Vsid;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use uuid::Uuid;
 
 use super::{Checker, Subject, SubnetAt};
@@ -12,6 +12,13 @@ use crate::policy::{
     key::Key,
     model::{Subnet, SubnetRef, VmNetwork},
 };
+
+/// "This network", loopback, multicast and reserved (RFC 1122, section 3.2.1.3).
+const NOT_UNICAST: [Ipv4Net; 3] = [
+    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3),
+];
 
 /// Valid numbers for a subnet's MTU; the least is what every IPv4 host takes.
 const MTU: std::ops::RangeInclusive<u16> = 576..=9000;
@@ -129,8 +136,11 @@ impl<'d> Checker<'d> {
         } else if v4.prefix_len() > LONGEST_PREFIX {
             let message = format!("{prefix} has no room for a gateway and a VM");
             self.fault(at, path, message, "use /30 or a shorter prefix");
-        } else if v4.addr().is_loopback() || v4.addr().octets()[0] >= 224 {
-            let message = format!("{prefix} has no unicast addresses");
+        } else if let Some(special) = NOT_UNICAST
+            .iter()
+            .find(|s| s.contains(&v4) || v4.contains(*s))
+        {
+            let message = format!("{prefix} has addresses of {special}, which no VM may have");
             self.fault(at, path, message, "use a unicast prefix");
         }
     }
