@@ -56,6 +56,7 @@ impl Inputs {
         for path in paths {
             let name = display_name(path);
             match content(&name, path) {
+                Ok(content) if content.len() == 0 => faults.push(empty(name)),
                 Ok(content) => inputs.push(Input { name, content }),
                 Err(Failure::Invalid(more)) => faults.extend(more),
                 Err(other) => return Err(other),
@@ -244,6 +245,20 @@ fn excerpted(found: Vec<Diagnostic>, text: &str) -> Vec<Fault> {
 
 fn plain(found: Vec<Diagnostic>) -> Vec<Fault> {
     excerpted(found, "")
+}
+
+/// An empty file is rather a pipe that broke than a wish.
+fn empty(file: String) -> Fault {
+    let diagnostic = Diagnostic {
+        file,
+        message: "no documents".into(),
+        hint: "write at least one; docs/policy.md describes them".into(),
+        ..Diagnostic::default()
+    };
+    Fault {
+        diagnostic,
+        excerpt: String::new(),
+    }
 }
 
 /// A problem of the whole request, or of an object that no file names.

@@ -253,7 +253,7 @@ pub struct DropList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DropCount {
-    /// `vmNetwork/name`, or `uplink`.
+    /// `vmNetwork/name`, `uplink`, or `-` for a device that is no port.
     pub port: String,
     /// `egress` or `ingress`.
     pub direction: String,

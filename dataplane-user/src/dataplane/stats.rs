@@ -12,6 +12,9 @@ use crate::control::protocol::{CounterCount, DropCount};
 /// Name of slot 0.
 pub const UPLINK: &str = "uplink";
 
+/// What sent a frame that slot 0 counts on egress: a device that is no port (yet).
+const NO_PORT: &str = "-";
+
 impl Dataplane {
     /// Drops of one slot that are not zero.
     pub fn drops(&self, slot: u32, port: &str) -> Result<Vec<DropCount>, Error> {
@@ -21,8 +24,9 @@ impl Dataplane {
                 let index = drop_index(slot, direction, *reason);
                 let count = sum(&self.maps.drops, index, "DROPS")?;
                 if count.packets != 0 {
+                    let no_port = slot == 0 && direction == Direction::Egress;
                     items.push(DropCount {
-                        port: port.to_owned(),
+                        port: if no_port { NO_PORT } else { port }.to_owned(),
                         direction: direction.as_str().to_owned(),
                         reason: reason.as_str().to_owned(),
                         description: reason.describe().trim().to_owned(),

@@ -55,3 +55,11 @@ fn usage_errors_guess_and_say_how() {
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("6001/10.0.0.9"), "{}", run.stderr);
 }
+
+#[test]
+fn an_empty_file_is_no_policy() {
+    let agent = FakeAgent::start(&[]);
+    let run = nvectl_at(agent.socket(), &["apply", "-f", "-"], "# nothing\n");
+    assert_eq!((run.code, run.stdout.as_str()), (6, ""));
+    assert!(run.stderr.contains("no documents"), "{}", run.stderr);
+}
