@@ -15,7 +15,7 @@ use crate::policy::{
 
 /// "This network", loopback, multicast and reserved (RFC 1122, section 3.2.1.3).
 const NOT_UNICAST: [Ipv4Net; 3] = [
-    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
+    Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8),
     Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
     Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3),
 ];
