@@ -58,7 +58,7 @@ impl Agent {
         let host = &self.settings.host;
         let own = own_addresses(policy, host, seen, conditions);
         let pas = pas_in_use(policy, host);
-        match self.resolver.resolve(&pas, &own, seen).await {
+        match self.resolver.resolve(&pas, &own, seen, &self.reach).await {
             Ok(reach) => self.reach = reach,
             Err(error) => conditions.push(format!("cannot read routes and neighbours: {error}")),
         }
