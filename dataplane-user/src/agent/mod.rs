@@ -73,6 +73,8 @@ pub struct Agent {
     publish: watch::Sender<Arc<View>>,
 
     source: source::Source,
+    /// The policy has had this host in this run.
+    known: bool,
     ids: Ids,
     saved_ids: Ids,
     uplinks: BTreeMap<String, Uplink>,
@@ -161,6 +163,7 @@ impl Agent {
             commands,
             publish,
             source: source::Source::default(),
+            known: false,
             uplinks,
             image,
             compiled: None,

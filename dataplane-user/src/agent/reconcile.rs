@@ -30,9 +30,15 @@ impl Agent {
             self.store_changed.store(true, Ordering::Relaxed);
         }
         let mut conditions = self.source.conditions.clone();
+        self.known |= self.source.policy.hosts.contains_key(&self.settings.host);
         match Inventory::read(&self.netlink).await {
-            // Fail static: without a policy, what the kernel holds stays.
-            Ok(seen) if self.source.version == 0 => self.follow_uplinks(&seen, &mut conditions),
+            // Fail static: without a policy for this host, what the kernel holds stays.
+            Ok(seen) if !self.known => {
+                self.follow_uplinks(&seen, &mut conditions);
+                if self.source.version != 0 {
+                    conditions.push(self.unknown_host());
+                }
+            }
             Ok(seen) => self.round(&seen, &mut conditions).await,
             Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
         }
@@ -123,9 +129,7 @@ impl Agent {
             Ok(target) => target,
             // A policy that leaves this host out removes what it had here.
             Err(CompileError::UnknownHost { .. }) => {
-                conditions.push(format!(
-                    "no Host document named {host}: apply one, or start nved with the --host of one"
-                ));
+                conditions.push(self.unknown_host());
                 TableImage::default()
             }
             Err(error) => return conditions.push(error.to_string()),
@@ -200,6 +204,11 @@ impl Agent {
         for name in removed {
             tracing::info!("removed interface {name}");
         }
+    }
+
+    fn unknown_host(&self) -> String {
+        let host = &self.settings.host;
+        format!("no Host document named {host}: apply one, or start nved with the --host of one")
     }
 
     fn facts(&self) -> Facts {
