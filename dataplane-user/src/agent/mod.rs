@@ -150,7 +150,7 @@ impl Agent {
         underlay::watch::spawn(changed.clone())?;
         events::follow_store(store.clone(), changed.clone(), store_changed.clone());
         let agent = Self {
-            ports: ports::Manager::new(netlink.clone()),
+            ports: ports::Manager::new(netlink.clone(), &settings),
             resolver: underlay::Resolver::new(netlink.clone(), settings.uplinks.clone()),
             ids: saved_ids.clone(),
             saved_ids,
