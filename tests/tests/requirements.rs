@@ -69,7 +69,7 @@ fn without_privileges_it_says_what_to_do() {
         refused(
             &output(&mut command, SOON)?,
             7,
-            &["CAP_BPF", "CAP_NET_ADMIN", "root"],
+            &["CAP_BPF", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "root"],
         )
     });
 }

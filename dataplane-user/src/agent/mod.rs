@@ -73,6 +73,8 @@ pub struct Agent {
     publish: watch::Sender<Arc<View>>,
 
     source: source::Source,
+    /// The policy has had this host in this run.
+    known: bool,
     ids: Ids,
     saved_ids: Ids,
     uplinks: BTreeMap<String, Uplink>,
@@ -148,7 +150,7 @@ impl Agent {
         underlay::watch::spawn(changed.clone())?;
         events::follow_store(store.clone(), changed.clone(), store_changed.clone());
         let agent = Self {
-            ports: ports::Manager::new(netlink.clone()),
+            ports: ports::Manager::new(netlink.clone(), &settings),
             resolver: underlay::Resolver::new(netlink.clone(), settings.uplinks.clone()),
             ids: saved_ids.clone(),
             saved_ids,
@@ -161,6 +163,7 @@ impl Agent {
             commands,
             publish,
             source: source::Source::default(),
+            known: false,
             uplinks,
             image,
             compiled: None,

@@ -9,7 +9,7 @@ use dataplane_common::wire::outer::MTU_COST;
 
 use super::{
     Agent, View,
-    wanted::{ours, own_addresses, wanted},
+    wanted::{ours, own_addresses, provider_addresses, wanted},
 };
 use crate::{
     dataplane::links::Device,
@@ -18,7 +18,7 @@ use crate::{
         AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff, model::Port, pas_in_use,
         table_image::TableImage,
     },
-    ports::State,
+    ports::{Attachment, State},
     store::objects::save_ids,
 };
 
@@ -30,9 +30,15 @@ impl Agent {
             self.store_changed.store(true, Ordering::Relaxed);
         }
         let mut conditions = self.source.conditions.clone();
+        self.known |= self.source.policy.hosts.contains_key(&self.settings.host);
         match Inventory::read(&self.netlink).await {
-            // Fail static: without a policy, what the kernel holds stays.
-            Ok(seen) if self.source.version == 0 => self.follow_uplinks(&seen, &mut conditions),
+            // Fail static: without a policy for this host, what the kernel holds stays.
+            Ok(seen) if !self.known => {
+                self.follow_uplinks(&seen, &mut conditions);
+                if self.source.version != 0 {
+                    conditions.push(self.unknown_host());
+                }
+            }
             Ok(seen) => self.round(&seen, &mut conditions).await,
             Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
         }
@@ -58,7 +64,7 @@ impl Agent {
         let host = &self.settings.host;
         let own = own_addresses(policy, host, seen, conditions);
         let pas = pas_in_use(policy, host);
-        match self.resolver.resolve(&pas, &own, seen).await {
+        match self.resolver.resolve(&pas, &own, seen, &self.reach).await {
             Ok(reach) => self.reach = reach,
             Err(error) => conditions.push(format!("cannot read routes and neighbours: {error}")),
         }
@@ -73,6 +79,7 @@ impl Agent {
         conditions: &mut Vec<String>,
     ) {
         let (mtu, host) = (self.tenant_mtu(), self.settings.host.clone());
+        self.ports.reserve(provider_addresses(policy, &host));
         let mut states = BTreeMap::new();
         for (key, port) in ours(policy, &host) {
             let Some((_, subnet)) = policy.subnet(port.vsid) else {
@@ -80,14 +87,10 @@ impl Agent {
             };
             let wanted = wanted(port, subnet, mtu);
             let mut state = self.ports.ensure(key, &wanted, seen).await;
-            if let State::Ready(attachment) = &state {
-                let device = Device {
-                    name: attachment.interface.clone(),
-                    ifindex: attachment.ifindex,
-                };
-                if let Err(error) = self.attach_once(key, &device, port) {
-                    state = State::Pending(error.to_string());
-                }
+            if let State::Ready(attachment) = &state
+                && let Err(why) = self.join(key, attachment, port).await
+            {
+                state = State::Pending(why);
             }
             if let State::Pending(why) = &state {
                 conditions.push(format!("port {key} is pending: {why}"));
@@ -95,6 +98,22 @@ impl Agent {
             states.insert(key.clone(), state);
         }
         self.states = states;
+    }
+
+    /// Attaches a port's programs, and only then brings its device up.
+    async fn join(
+        &mut self,
+        key: &PortKey,
+        attachment: &Attachment,
+        port: &Port,
+    ) -> Result<(), String> {
+        let device = Device {
+            name: attachment.interface.clone(),
+            ifindex: attachment.ifindex,
+        };
+        self.attach_once(key, &device, port)
+            .map_err(|error| error.to_string())?;
+        self.ports.bring_up(attachment).await
     }
 
     /// Attaches a port's programs unless they are: the device or the mode is new.
@@ -123,9 +142,7 @@ impl Agent {
             Ok(target) => target,
             // A policy that leaves this host out removes what it had here.
             Err(CompileError::UnknownHost { .. }) => {
-                conditions.push(format!(
-                    "no Host document named {host}: apply one, or start nved with the --host of one"
-                ));
+                conditions.push(self.unknown_host());
                 TableImage::default()
             }
             Err(error) => return conditions.push(error.to_string()),
@@ -179,9 +196,11 @@ impl Agent {
     /// Detaches from what is no longer in use and removes veths of ports that are gone.
     async fn clean_up(&mut self, policy: &Policy, seen: &Inventory, conditions: &mut Vec<String>) {
         let uplinks = self.uplinks.values().map(|uplink| uplink.device.ifindex);
-        let ports = self.states.values().filter_map(|state| match state {
+        let ports = self.states.iter().filter_map(|(key, state)| match state {
             State::Ready(attachment) => Some(attachment.ifindex),
-            State::Pending(_) => None,
+            State::Pending(_) => self
+                .ports
+                .guarded(key, &policy.ports.get(key)?.attach, seen),
         });
         let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
         match self.dataplane.detach_others(&keep) {
@@ -200,6 +219,11 @@ impl Agent {
         for name in removed {
             tracing::info!("removed interface {name}");
         }
+    }
+
+    fn unknown_host(&self) -> String {
+        let host = &self.settings.host;
+        format!("no Host document named {host}: apply one, or start nved with the --host of one")
     }
 
     fn facts(&self) -> Facts {

@@ -88,3 +88,10 @@ pub(super) fn own_addresses(
     }
     host.addresses.iter().map(|pa| pa.address).collect()
 }
+
+/// The PAs of a host.
+pub(super) fn provider_addresses(policy: &Policy, host: &str) -> Vec<IpAddr> {
+    let addresses = policy.hosts.get(host).map(|host| host.addresses.iter());
+    let addresses = addresses.into_iter().flatten();
+    addresses.map(|pa| pa.address).collect()
+}

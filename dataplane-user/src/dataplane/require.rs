@@ -16,7 +16,7 @@ use rustix::{
 #[derive(Debug, thiserror::Error)]
 pub enum Lack {
     /// Capabilities.
-    #[error("nved lacks {missing}; run it as root, or give it these capabilities")]
+    #[error("nved lacks {missing}; run it as root, or give it these capabilities too")]
     Capabilities {
         /// Their names.
         missing: String,
@@ -95,20 +95,22 @@ fn check_capabilities() -> Result<(), Lack> {
         return Ok(());
     }
     Err(Lack::Capabilities {
-        missing: missing.join(" and "),
+        missing: missing.join(", "),
     })
 }
 
-/// `CAP_SYS_ADMIN` includes `CAP_BPF`, as in the kernel.
+/// `CAP_SYS_ADMIN` is for the bpf file system and for tenants' namespaces; as in the
+/// kernel, it includes `CAP_BPF` and `CAP_PERFMON`.
 fn missing_capabilities(have: CapabilitySet) -> Vec<&'static str> {
-    let mut missing = Vec::new();
-    if !have.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN) {
-        missing.push("CAP_BPF");
-    }
-    if !have.contains(CapabilitySet::NET_ADMIN) {
-        missing.push("CAP_NET_ADMIN");
-    }
-    missing
+    let admin = CapabilitySet::SYS_ADMIN;
+    let needs = [
+        ("CAP_BPF", CapabilitySet::BPF | admin),
+        ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+        ("CAP_PERFMON", CapabilitySet::PERFMON | admin),
+        ("CAP_SYS_ADMIN", admin),
+    ];
+    let missing = needs.iter().filter(|(_, any)| !have.intersects(*any));
+    missing.map(|(name, _)| *name).collect()
 }
 
 fn nearest(path: &Path) -> Option<&Path> {
@@ -131,7 +133,12 @@ mod tests {
     #[test]
     fn missing_capabilities_are_named() {
         let none = missing_capabilities(CapabilitySet::empty());
-        assert_eq!(none, ["CAP_BPF", "CAP_NET_ADMIN"]);
+        assert_eq!(
+            none,
+            ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON", "CAP_SYS_ADMIN"]
+        );
+        let few = CapabilitySet::BPF | CapabilitySet::PERFMON | CapabilitySet::NET_ADMIN;
+        assert_eq!(missing_capabilities(few), ["CAP_SYS_ADMIN"]);
         let admin = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
         assert!(missing_capabilities(admin).is_empty());
     }

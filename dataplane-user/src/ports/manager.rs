@@ -5,60 +5,26 @@ use std::{
     net::IpAddr,
 };
 
-use dataplane_common::id::Mac;
-use ipnet::IpNet;
 use rtnetlink::Handle;
 
 use super::{
+    guard::Reserved,
     names,
     netns::{NetNs, NetNsError, TenantEnd},
+    state::{Attachment, State, Wanted},
     veth::{self, Pair},
 };
 use crate::{
-    netdev::{Inventory, NetDevice},
+    netdev::Inventory,
     policy::{PortKey, document::Attach},
+    settings::Settings,
 };
-
-/// A port that shall have a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Where.
-    pub attach: Attach,
-    /// Its MAC.
-    pub mac: Mac,
-    /// Its CAs with the prefix lengths of their subnets.
-    pub addresses: Vec<IpNet>,
-    /// Its gateways.
-    pub gateways: Vec<IpAddr>,
-    /// MTU of a device that we make.
-    pub mtu: u16,
-}
-
-/// A port's device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attachment {
-    /// Its name.
-    pub interface: String,
-    /// Its index.
-    pub ifindex: u32,
-    /// Its MTU.
-    pub mtu: u16,
-    /// Its other end is in another namespace, so `bpf_redirect_peer` is allowed.
-    pub peer: bool,
-}
-
-/// Whether a port has its device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It has.
-    Ready(Attachment),
-    /// It waits; why.
-    Pending(String),
-}
 
 /// Makes and remembers devices of ports.
 pub struct Manager {
     handle: Handle,
+    host: String,
+    reserved: Reserved,
     set_up: BTreeMap<PortKey, SetUp>,
 }
 
@@ -71,12 +37,22 @@ struct SetUp {
 }
 
 impl Manager {
-    /// A manager that speaks through `handle`.
-    pub fn new(handle: Handle) -> Self {
+    /// A manager of this host's ports that speaks through `handle`.
+    pub fn new(handle: Handle, settings: &Settings) -> Self {
         Self {
             handle,
+            host: settings.host.clone(),
+            reserved: Reserved {
+                uplinks: settings.uplinks.clone(),
+                addresses: Vec::new(),
+            },
             set_up: BTreeMap::new(),
         }
+    }
+
+    /// From now on no port may have a device that bears one of these.
+    pub fn reserve(&mut self, provider_addresses: Vec<IpAddr>) {
+        self.reserved.addresses = provider_addresses;
     }
 
     /// Sees to a port's device.
@@ -87,11 +63,39 @@ impl Manager {
                 .netns(port, wanted, netns, seen)
                 .await
                 .map_or_else(State::Pending, State::Ready),
-            (None, Some(name), None) => existing(name, seen),
+            (None, Some(name), None) => self.existing(name, seen),
             _ => {
                 State::Pending("attach by tap is not supported yet; use netns or interface".into())
             }
         }
+    }
+
+    /// The device on which a waiting port's programs stay, so that nothing passes meanwhile.
+    pub fn guarded(&self, port: &PortKey, attach: &Attach, seen: &Inventory) -> Option<u32> {
+        let device = if attach.netns.is_some() {
+            let alias = names::alias(&self.host, port);
+            let device = seen.by_name(&names::device(&self.host, port));
+            device.filter(|device| device.alias == alias)
+        } else {
+            let device = seen.by_name(attach.interface.as_deref()?);
+            device.filter(|device| self.reserved.refuses(device, seen).is_none())
+        };
+        device.map(|device| device.ifindex)
+    }
+
+    /// Brings a device of ours up, once its programs are attached: before that, what the
+    /// tenant sends would reach the host's own network stack.
+    pub async fn bring_up(&self, attachment: &Attachment) -> Result<(), String> {
+        if attachment.up {
+            return Ok(());
+        }
+        let done = veth::bring_up(&self.handle, attachment.ifindex).await;
+        done.map_err(|error| {
+            format!(
+                "interface {}: cannot bring it up: {error}",
+                attachment.interface
+            )
+        })
     }
 
     /// Removes the pairs of ours that no port wants; their names.
@@ -101,10 +105,13 @@ impl Manager {
         seen: &Inventory,
     ) -> Vec<String> {
         self.set_up.retain(|port, _| wanted.contains(port));
-        let aliases: BTreeSet<String> = wanted.iter().map(names::alias).collect();
+        let aliases: BTreeSet<String> = wanted
+            .iter()
+            .map(|port| names::alias(&self.host, port))
+            .collect();
         let mut removed = Vec::new();
         for device in seen.devices() {
-            if !names::is_ours(&device.alias) || aliases.contains(&device.alias) {
+            if !names::is_ours(&self.host, &device.alias) || aliases.contains(&device.alias) {
                 continue;
             }
             match veth::remove(&self.handle, device.ifindex).await {
@@ -127,8 +134,8 @@ impl Manager {
         let netns = NetNs::open(name)
             .map_err(|error| format!("network namespace {name}: {error}"))?
             .ok_or_else(|| format!("network namespace {name} is not there"))?;
-        let alias = names::alias(port);
-        let device = names::device(port);
+        let alias = names::alias(&self.host, port);
+        let device = names::device(&self.host, port);
         if let Some(found) = seen.by_name(&device) {
             if found.alias != alias {
                 return Err(format!("interface {device} exists and is not nved's"));
@@ -138,9 +145,8 @@ impl Manager {
                 netns: netns.identity,
                 wanted: wanted.clone(),
             };
-            if self.set_up.get(port) == Some(&now) && found.up && found.mtu == u32::from(wanted.mtu)
-            {
-                return Ok(attachment(found));
+            if self.set_up.get(port) == Some(&now) && found.mtu == u32::from(wanted.mtu) {
+                return Ok(Attachment::of(found));
             }
         }
         let ifindex = self
@@ -158,10 +164,12 @@ impl Manager {
             ifindex,
             mtu: wanted.mtu,
             peer: true,
+            up: seen.by_index(ifindex).is_some_and(|device| device.up),
         })
     }
 
-    /// Makes the pair, or adopts it when its other end is in the right place, and sets up both ends.
+    /// Makes the pair, or adopts it when its other end is in the right place, and sets up both
+    /// ends; a new one's end here stays down.
     async fn make(
         &self,
         port: &PortKey,
@@ -169,7 +177,10 @@ impl Manager {
         netns: &NetNs,
         seen: &Inventory,
     ) -> Result<u32, NetNsError> {
-        let (name, alias) = (names::device(port), names::alias(port));
+        let (name, alias) = (
+            names::device(&self.host, port),
+            names::alias(&self.host, port),
+        );
         let tenant = wanted.attach.interface.as_deref().unwrap_or("eth0");
         let pair = Pair {
             name: &name,
@@ -237,22 +248,18 @@ impl Manager {
             .map(|device| device.ifindex)
             .ok_or_else(|| NetNsError::Absent(pair.name.to_owned()))
     }
-}
 
-fn existing(name: &str, seen: &Inventory) -> State {
-    match seen.by_name(name) {
-        None => State::Pending(format!("interface {name} is not there")),
-        Some(device) if !device.up => State::Pending(format!("interface {name} is down")),
-        Some(device) => State::Ready(attachment(device)),
-    }
-}
-
-fn attachment(device: &NetDevice) -> Attachment {
-    Attachment {
-        interface: device.name.clone(),
-        ifindex: device.ifindex,
-        mtu: u16::try_from(device.mtu).unwrap_or(u16::MAX),
-        peer: device.veth && device.elsewhere,
+    fn existing(&self, name: &str, seen: &Inventory) -> State {
+        let Some(device) = seen.by_name(name) else {
+            return State::Pending(format!("interface {name} is not there"));
+        };
+        if let Some(refusal) = self.reserved.refuses(device, seen) {
+            return State::Pending(refusal);
+        }
+        if !device.up {
+            return State::Pending(format!("interface {name} is down"));
+        }
+        State::Ready(Attachment::of(device))
     }
 }
 

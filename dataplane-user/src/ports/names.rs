@@ -2,22 +2,30 @@
 
 use crate::policy::PortKey;
 
-/// Prefix of the alias by which a device of ours is recognized.
-const ALIAS: &str = "nve port ";
-
 /// The device name of a port: `nve` and a hash, 11 characters, the same after a restart.
-pub fn device(port: &PortKey) -> String {
-    format!("nve{:08x}", fnv(port.to_string().as_bytes()))
+pub fn device(host: &str, port: &PortKey) -> String {
+    format!("nve{:08x}", fnv(format!("{host} {port}").as_bytes()))
 }
 
-/// The alias of a port's device; it names the port in full.
-pub fn alias(port: &PortKey) -> String {
-    format!("{ALIAS}{port}")
+/// The alias of a port's device; it names host and port in full.
+pub fn alias(host: &str, port: &PortKey) -> String {
+    format!("nve {host} port {port}")
 }
 
-/// Whether a device with this alias was made by nved.
-pub fn is_ours(alias: &str) -> bool {
-    alias.starts_with(ALIAS)
+/// Whether a device with this alias was made by the nved of this host; another
+/// in the same namespace has devices of its own.
+pub fn is_ours(host: &str, alias: &str) -> bool {
+    owner(alias) == Some(host)
+}
+
+/// Whether a device with this alias was made by any nved.
+pub fn is_port(alias: &str) -> bool {
+    owner(alias).is_some()
+}
+
+fn owner(alias: &str) -> Option<&str> {
+    let (host, _) = alias.strip_prefix("nve ")?.split_once(" port ")?;
+    Some(host)
 }
 
 /// FNV-1a, 32 bits: no secret, only short and stable.
@@ -35,11 +43,18 @@ mod tests {
     fn names_fit_an_interface_and_differ() {
         let blue = PortKey::new("blue", "vm1");
         let green = PortKey::new("green", "vm1");
-        assert_eq!(device(&blue).len(), 11);
-        assert_eq!(device(&blue), device(&blue.clone()));
-        assert_ne!(device(&blue), device(&green));
-        assert_eq!(alias(&blue), "nve port blue/vm1");
-        assert!(is_ours(&alias(&blue)) && !is_ours("uplink to rack 3"));
+        assert_eq!(device("a", &blue).len(), 11);
+        assert_eq!(device("a", &blue), device("a", &blue.clone()));
+        assert_ne!(device("a", &blue), device("a", &green));
+        assert_ne!(device("a", &blue), device("b", &blue));
+    }
+
+    #[test]
+    fn an_alias_tells_whose_a_device_is() {
+        let alias = alias("a", &PortKey::new("blue", "vm1"));
+        assert_eq!(alias, "nve a port blue/vm1");
+        assert!(is_ours("a", &alias) && is_port(&alias));
+        assert!(!is_ours("b", &alias) && !is_port("uplink to rack 3"));
     }
 
     #[test]

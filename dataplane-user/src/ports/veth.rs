@@ -40,20 +40,23 @@ pub async fn create(
     handle.link().add(link).execute().await
 }
 
-/// Gives the end here its alias and MTU, and brings it up.
+/// Gives the end here its alias and MTU.
 pub async fn configure(
     handle: &Handle,
     ifindex: u32,
     pair: &Pair<'_>,
 ) -> Result<(), rtnetlink::Error> {
     quiet_ipv6(pair.name);
-    let mut link = LinkUnspec::new_with_index(ifindex)
-        .mtu(pair.mtu)
-        .up()
-        .build();
+    let mut link = LinkUnspec::new_with_index(ifindex).mtu(pair.mtu).build();
     let alias = LinkAttribute::IfAlias(pair.alias.to_owned());
     link.attributes.push(alias);
     handle.link().change(link).execute().await
+}
+
+/// Brings the end here up.
+pub async fn bring_up(handle: &Handle, ifindex: u32) -> Result<(), rtnetlink::Error> {
+    let up = LinkUnspec::new_with_index(ifindex).up().build();
+    handle.link().change(up).execute().await
 }
 
 /// Removes a pair; its other end goes with it.

@@ -40,17 +40,29 @@ impl Resolver {
         }
     }
 
-    /// How each PA is reached now. Unresolved neighbours are asked for.
+    /// How each PA is reached now; as in `former` when the kernel does not say. Unresolved
+    /// neighbours are asked for.
     pub async fn resolve(
         &mut self,
         pas: &BTreeSet<IpAddr>,
         own: &[IpAddr],
         seen: &Inventory,
+        former: &BTreeMap<IpAddr, Reach>,
     ) -> Result<BTreeMap<IpAddr, Reach>, rtnetlink::Error> {
         let neighbours = self.neighbours().await?;
         let mut answers = BTreeMap::new();
         for pa in pas {
-            let path = self.path(*pa, seen, &neighbours).await;
+            let path = match self.path(*pa, seen, &neighbours).await {
+                Ok(path) => path,
+                Err(error) => {
+                    let Some(reach) = former.get(pa) else {
+                        return Err(error);
+                    };
+                    tracing::warn!("provider address {pa} stays as it was: {error}");
+                    answers.insert(*pa, reach.clone());
+                    continue;
+                }
+            };
             if let Some(path) = path.as_ref().filter(|path| !path.local && path.uplink) {
                 self.keep_alive(path).await;
             }
@@ -73,20 +85,20 @@ impl Resolver {
         pa: IpAddr,
         seen: &Inventory,
         neighbours: &BTreeMap<(u32, IpAddr), Mac>,
-    ) -> Option<Path> {
-        let prefix = if pa.is_ipv4() { 32 } else { 128 };
-        let ask = RouteMessageBuilder::<IpAddr>::new()
-            .destination_prefix(pa, prefix)
-            .ok()?;
-        let mut answers = self.handle.route().get(ask.build()).execute();
-        let route = Route::from(&answers.try_next().await.ok()??);
+    ) -> Result<Option<Path>, rtnetlink::Error> {
+        let Some(route) = self.route(pa).await? else {
+            return Ok(None);
+        };
         let device = if route.local {
-            seen.bearers(pa).next()?
+            seen.bearers(pa).next()
         } else {
-            seen.by_index(route.ifindex)?
+            seen.by_index(route.ifindex)
+        };
+        let Some(device) = device else {
+            return Ok(None);
         };
         let next_hop = route.gateway.unwrap_or(pa);
-        Some(Path {
+        Ok(Some(Path {
             local: route.local,
             ifindex: route.ifindex,
             interface: device.name.clone(),
@@ -95,7 +107,22 @@ impl Resolver {
             mtu: route.mtu.unwrap_or(device.mtu),
             src_mac: device.mac,
             dst_mac: neighbours.get(&(route.ifindex, next_hop)).copied(),
-        })
+        }))
+    }
+
+    /// The kernel's route; `None` when it has none.
+    async fn route(&self, pa: IpAddr) -> Result<Option<Route>, rtnetlink::Error> {
+        let prefix = if pa.is_ipv4() { 32 } else { 128 };
+        let ask = RouteMessageBuilder::<IpAddr>::new();
+        let Ok(ask) = ask.destination_prefix(pa, prefix) else {
+            return Ok(None);
+        };
+        let mut answers = self.handle.route().get(ask.build()).execute();
+        match answers.try_next().await {
+            Ok(answer) => Ok(answer.as_ref().map(Route::from)),
+            Err(error) if says_no_route(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Has the kernel resolve the next hop, or confirm it from time to time.
@@ -117,6 +144,21 @@ impl Resolver {
         }
         self.used.insert(key, Instant::now());
     }
+}
+
+/// Whether the answer is that there is no route, or one that refuses: `unreachable`,
+/// `prohibit` or `blackhole`. Other errors say nothing about the route.
+fn says_no_route(error: &rtnetlink::Error) -> bool {
+    let rtnetlink::Error::NetlinkError(answer) = error else {
+        return false;
+    };
+    [
+        libc::ENETUNREACH,
+        libc::EHOSTUNREACH,
+        libc::EACCES,
+        libc::EINVAL,
+    ]
+    .contains(&-answer.raw_code())
 }
 
 /// What of a route matters.

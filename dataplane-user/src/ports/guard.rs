@@ -1,0 +1,72 @@
+//! Devices that no port may take: what the host itself lives on.
+
+use std::net::IpAddr;
+
+use super::names;
+use crate::netdev::{Inventory, NetDevice};
+
+/// What the host keeps for itself.
+#[derive(Clone, Debug, Default)]
+pub struct Reserved {
+    /// Its uplinks, by name.
+    pub uplinks: Vec<String>,
+    /// Its provider addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Reserved {
+    /// Why a port may not have this device; `None` when it may.
+    pub fn refuses(&self, device: &NetDevice, seen: &Inventory) -> Option<String> {
+        let bears = |address: &&IpAddr| {
+            let mut bearers = seen.bearers(**address);
+            bearers.any(|bearer| bearer.ifindex == device.ifindex)
+        };
+        let what = if self.uplinks.contains(&device.name) {
+            "is an uplink".to_owned()
+        } else if device.ifindex == LOOPBACK {
+            "is the loopback".to_owned()
+        } else if let Some(address) = self.addresses.iter().find(bears) {
+            format!("bears provider address {address} of this host")
+        } else if names::is_port(&device.alias) {
+            format!("is already of a port ({})", device.alias)
+        } else {
+            return None;
+        };
+        let name = &device.name;
+        Some(format!("interface {name} {what}; name a tenant's device"))
+    }
+}
+
+/// Its index in every namespace (the kernel's `LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(name: &str, ifindex: u32, alias: &str) -> Option<String> {
+        let reserved = Reserved {
+            uplinks: vec!["eth0".into()],
+            addresses: Vec::new(),
+        };
+        let device = NetDevice {
+            ifindex,
+            name: name.into(),
+            alias: alias.into(),
+            ..NetDevice::default()
+        };
+        reserved.refuses(&device, &Inventory::default())
+    }
+
+    #[test]
+    fn what_the_host_needs_is_refused() {
+        assert_eq!(
+            refusal("eth0", 2, "").as_deref(),
+            Some("interface eth0 is an uplink; name a tenant's device")
+        );
+        assert!(refusal("lo", 1, "").is_some_and(|why| why.contains("is the loopback")));
+        let alias = "nve host-b port blue/vm1";
+        assert!(refusal("nve0", 3, alias).is_some_and(|why| why.contains(alias)));
+        assert_eq!(refusal("tap7", 4, "of vm7"), None);
+    }
+}

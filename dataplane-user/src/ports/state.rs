@@ -1,0 +1,60 @@
+//! What a port's device shall be, and what it is.
+
+use std::net::IpAddr;
+
+use dataplane_common::id::Mac;
+use ipnet::IpNet;
+
+use crate::{netdev::NetDevice, policy::document::Attach};
+
+/// A port that shall have a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where.
+    pub attach: Attach,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Its CAs with the prefix lengths of their subnets.
+    pub addresses: Vec<IpNet>,
+    /// Its gateways.
+    pub gateways: Vec<IpAddr>,
+    /// MTU of a device that we make.
+    pub mtu: u16,
+}
+
+/// A port's device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Its name.
+    pub interface: String,
+    /// Its index.
+    pub ifindex: u32,
+    /// Its MTU.
+    pub mtu: u16,
+    /// Its other end is in another namespace, so `bpf_redirect_peer` is allowed.
+    pub peer: bool,
+    /// It is up; a veth of ours stays down until [`super::Manager::bring_up`].
+    pub up: bool,
+}
+
+/// Whether a port has its device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has.
+    Ready(Attachment),
+    /// It waits; why.
+    Pending(String),
+}
+
+impl Attachment {
+    /// A device that is there.
+    pub fn of(device: &NetDevice) -> Self {
+        Self {
+            interface: device.name.clone(),
+            ifindex: device.ifindex,
+            mtu: u16::try_from(device.mtu).unwrap_or(u16::MAX),
+            peer: device.veth && device.elsewhere,
+            up: device.up,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What an agent must not touch: the host's own devices, and tables of a host that it is not.
+
+use anyhow::{Context, Result, ensure};
+use aya::programs::{SchedClassifier, TcAttachType};
+use dataplane_tests::net::{SOON, Site, inside, ping, proof};
+use std::{thread::sleep, time::Duration};
+use xtask::lab::{Nve, wait_until};
+
+const PORT: &str = "blue/blue-vm1";
+const B: &str = "10.0.0.7";
+const PEER_PA: &str = "192.0.2.2";
+
+/// The interface of a ready port of `host-a`.
+fn interface(site: &Site, port: &str) -> Result<String> {
+    let status = site.ask(0, &["status"])?;
+    let ports = status["ports"].as_array().context("no ports")?;
+    let found = ports.iter().find(|item| item["name"] == port);
+    let name = found.and_then(|item| item["interface"].as_str());
+    Ok(name.context("the port has no interface")?.to_owned())
+}
+
+/// The demo with `blue-vm1` on a device of the host.
+fn on_device(site: &Site, device: &str) -> String {
+    let netns = format!("{{netns: {}}}", site.named("blue-vm1"));
+    let text = site.demo();
+    assert!(text.contains(&netns), "the demo's first port moved");
+    text.replace(&netns, &format!("{{interface: {device}}}"))
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_port_takes_no_device_of_the_host() {
+    proof(Site::up("guarddev", "tc"), |site| {
+        let red = interface(site, "red-vm1")?;
+        for (device, why) in [
+            ("eth0", "interface eth0 is an uplink"),
+            ("lo", "interface lo is the loopback"),
+            (red.as_str(), "is already of a port"),
+        ] {
+            site.apply(0, &on_device(site, device))?;
+            site.becomes(0, PORT, "Pending: ")?;
+            let state = site.becomes(0, PORT, &format!("Pending: interface {device}"))?;
+            ensure!(state.contains(why), "{state}");
+            ping(site.host(0), PEER_PA, 56)?;
+            ping(site.host(0), "127.0.0.1", 56)?;
+            ping(site.vm("red-vm1"), B, 56)?;
+        }
+        site.apply(0, &site.demo())?;
+        site.ready()?;
+        ping(site.vm("blue-vm1"), B, 56)
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_mistyped_host_leaves_tenants_alone() {
+    proof(Site::up("guardhost", "tc"), |site| {
+        site.nves[0].stop();
+        let mut spec = site.nves[0].spec().clone();
+        spec.host = "host-typo".to_owned();
+        let typo = Nve::start_with(site.host(0), spec)?;
+        let told = "no Host document named host-typo";
+        wait_until(told, SOON, || {
+            let said = typo.nvectl(&["status"])?.stdout;
+            Ok(said.contains(told).then_some(()))
+        })?;
+        // Rounds in which it could do harm.
+        sleep(Duration::from_secs(3));
+        ping(site.vm("blue-vm1"), B, 56)
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_port_that_waits_for_xdp_keeps_its_tc_program() {
+    proof(Site::up("guardtc", "tc"), |site| {
+        let device = interface(site, "blue-vm1")?;
+        // XDP on a veth takes no MTU of this size.
+        let text = site.demo();
+        let text = text.replacen("10.0.0.0/24]", "10.0.0.0/24]\n    mtu: 9000", 1);
+        let attach = format!("attach: {{netns: {}}}", site.named("blue-vm1"));
+        let text = text.replace(&attach, &format!("{attach}\n  mode: xdp"));
+        site.apply(0, &text)?;
+        site.becomes(0, PORT, "Pending: ")?;
+        for _ in 0..60 {
+            let attached =
+                || SchedClassifier::query_tcx(&device, TcAttachType::Ingress).map_err(Into::into);
+            let (_, programs) = inside(site.host(0), attached)?;
+            ensure!(programs.len() == 1, "{} programs at tcx", programs.len());
+            sleep(Duration::from_millis(50));
+        }
+        let state = site.becomes(0, PORT, "Pending: ")?;
+        ensure!(
+            state.contains("nve_xdp"),
+            "it waits for another reason: {state}"
+        );
+        site.apply(0, &site.demo())?;
+        site.ready()?;
+        ping(site.vm("blue-vm1"), B, 56)
+    });
+}
