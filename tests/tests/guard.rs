@@ -19,6 +19,14 @@ fn interface(site: &Site, port: &str) -> Result<String> {
     Ok(name.context("the port has no interface")?.to_owned())
 }
 
+/// The demo with `blue-vm1` at XDP, which a veth refuses at an MTU of this size.
+fn without_xdp(site: &Site) -> String {
+    let text = site.demo();
+    let text = text.replacen("10.0.0.0/24]", "10.0.0.0/24]\n    mtu: 9000", 1);
+    let attach = format!("attach: {{netns: {}}}", site.named("blue-vm1"));
+    text.replace(&attach, &format!("{attach}\n  mode: xdp"))
+}
+
 /// The demo with `blue-vm1` on a device of the host.
 fn on_device(site: &Site, device: &str) -> String {
     let netns = format!("{{netns: {}}}", site.named("blue-vm1"));
@@ -75,12 +83,7 @@ fn a_mistyped_host_leaves_tenants_alone() {
 fn a_port_that_waits_for_xdp_keeps_its_tc_program() {
     proof(Site::up("guardtc", "tc"), |site| {
         let device = interface(site, "blue-vm1")?;
-        // XDP on a veth takes no MTU of this size.
-        let text = site.demo();
-        let text = text.replacen("10.0.0.0/24]", "10.0.0.0/24]\n    mtu: 9000", 1);
-        let attach = format!("attach: {{netns: {}}}", site.named("blue-vm1"));
-        let text = text.replace(&attach, &format!("{attach}\n  mode: xdp"));
-        site.apply(0, &text)?;
+        site.apply(0, &without_xdp(site))?;
         site.becomes(0, PORT, "Pending: ")?;
         for _ in 0..60 {
             let attached =
@@ -97,5 +100,30 @@ fn a_port_that_waits_for_xdp_keeps_its_tc_program() {
         site.apply(0, &site.demo())?;
         site.ready()?;
         ping(site.vm("blue-vm1"), B, 56)
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_new_veth_is_down_until_its_programs_are_attached() {
+    proof(Site::bare("guarddown", &["blue-vm1"]), |site| {
+        site.start(0, "tc")?;
+        site.apply(0, &without_xdp(site))?;
+        site.becomes(0, PORT, "Pending: ")?;
+        sleep(Duration::from_secs(2));
+        let links = |site: &Site, which: &[&str]| -> Result<usize> {
+            let args = [&["ip", "-brief", "link", "show"], which].concat();
+            let said = site.host(0).exec(&args)?.stdout;
+            Ok(said.lines().filter(|line| line.starts_with("nve")).count())
+        };
+        ensure!(links(site, &[])? == 1, "there is no veth");
+        ensure!(links(site, &["up"])? == 0, "the veth is up");
+        site.apply(0, &site.demo())?;
+        site.becomes(0, PORT, "Ready")?;
+        ensure!(
+            links(site, &["up"])? == 1,
+            "the veth of a ready port is down"
+        );
+        Ok(())
     });
 }
