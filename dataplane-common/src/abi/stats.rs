@@ -76,7 +76,7 @@ counters! {
     EgressDelivered = 2, "egress_delivered";
     /// Answered by the program itself (ARP).
     EgressReplied = 3, "egress_replied";
-    /// Left to the host's stack.
+    /// Left to the host's stack; for ports without isolation, which there are none of yet.
     EgressPassed = 4, "egress_passed";
     /// Seen on an uplink and decided upon; in the slot of the port that got it.
     IngressReceived = 5, "ingress_received";
