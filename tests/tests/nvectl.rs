@@ -1,28 +1,13 @@
 //! `nvectl` against a real agent: what it shows, what it answers, and to whom.
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use dataplane_tests::net::{Site, proof};
 use xtask::lab::{PATIENCE, bin_dir, output};
-
-/// One host with its `nved` and the demo's policy.
-fn one(name: &str) -> Result<Site> {
-    let mut site = Site::bare(name, &["blue-vm1", "red-vm1"])?;
-    site.start(0, "tc")?;
-    site.apply(0, &site.demo())?;
-    Ok(site)
-}
-
-fn all(site: &Site) -> Result<String> {
-    Ok(site
-        .nvectl(0, &["get", "all", "-o", "yaml"])?
-        .success()?
-        .stdout)
-}
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn objects_are_shown_and_deleted_with_care() {
-    proof(one("polshow"), |site| {
+    proof(Site::alone("polshow"), |site| {
         let records = site.nvectl(0, &["get", "lookuprecords"])?.success()?.stdout;
         for (ca, pa) in [("10.0.0.5", "192.0.2.1"), ("10.0.0.7", "192.0.2.2")] {
             let row = records
@@ -70,7 +55,7 @@ fn objects_are_shown_and_deleted_with_care() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn status_answers_by_its_exit_code() {
-    proof(one("polstat"), |site| {
+    proof(Site::alone("polstat"), |site| {
         // The other host has no agent, but its kernel answers ARP.
         let good = site.nvectl(0, &["status", "--wait=20", "--brief"])?;
         ensure!(
@@ -99,7 +84,7 @@ fn status_answers_by_its_exit_code() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn others_than_root_read_by_group_and_never_write() {
-    proof(one("poluser"), |site| {
+    proof(Site::alone("poluser"), |site| {
         let nvectl = site.file("nvectl", std::fs::read(bin_dir()?.join("nvectl"))?)?;
         let run = |args: &[&str]| {
             let mut command = std::process::Command::new("setpriv");
@@ -130,7 +115,7 @@ fn others_than_root_read_by_group_and_never_write() {
         .success()?;
         let read = run(&["get", "ports"])?.success()?;
         ensure!(read.stdout.contains("blue-vm1"), "{}", read.stdout);
-        let before = all(site)?;
+        let before = site.everything(0)?;
         for write in [&["delete", "port", "blue-vm1"][..], &["unload"]] {
             let refused = run(write)?;
             ensure!(
@@ -141,7 +126,7 @@ fn others_than_root_read_by_group_and_never_write() {
             );
             ensure!(refused.stderr.contains("root"), "{}", refused.stderr);
         }
-        ensure!(all(site)? == before, "something was changed");
+        ensure!(site.everything(0)? == before, "something was changed");
         Ok(())
     });
 }

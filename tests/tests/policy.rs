@@ -1,24 +1,9 @@
 //! Policies, good and bad, given to a real agent; no packet is sent here.
 
 use anyhow::{Result, ensure};
-use dataplane_tests::net::{Site, proof};
+use dataplane_tests::net::{Site, proof, refused};
 use std::{fmt::Write as _, fs::File};
 use xtask::lab::Output;
-
-/// One host with its `nved` and the demo's policy, all VMs there.
-fn one(name: &str) -> Result<Site> {
-    let mut site = Site::bare(name, &["blue-vm1", "red-vm1"])?;
-    site.start(0, "tc")?;
-    site.apply(0, &site.demo())?;
-    Ok(site)
-}
-
-fn all(site: &Site) -> Result<String> {
-    Ok(site
-        .nvectl(0, &["get", "all", "-o", "yaml"])?
-        .success()?
-        .stdout)
-}
 
 /// Runs `nvectl VERB -f FILE` with this text.
 fn with(site: &Site, verb: &str, name: &str, text: impl AsRef<[u8]>) -> Result<Output> {
@@ -26,29 +11,10 @@ fn with(site: &Site, verb: &str, name: &str, text: impl AsRef<[u8]>) -> Result<O
     site.nvectl(0, &[verb, "-f", &file.to_string_lossy()])
 }
 
-/// It was refused as an invalid policy; all of these words are in what it said.
-fn refused(said: &Output, words: &[&str]) -> Result<()> {
-    ensure!(
-        said.code() == 6,
-        "exit code {}: {}{}",
-        said.code(),
-        said.stdout,
-        said.stderr
-    );
-    for word in words {
-        ensure!(
-            said.stderr.contains(word),
-            "no {word:?} in:\n{}",
-            said.stderr
-        );
-    }
-    Ok(())
-}
-
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_second_apply_changes_nothing_and_diff_agrees() {
-    proof(one("polapply"), |site| {
+    proof(Site::alone("polapply"), |site| {
         let again = site.apply(0, &site.demo())?;
         ensure!(again.stdout.is_empty(), "changed: {}", again.stdout);
         ensure!(again.stderr.contains("9 unchanged"), "{}", again.stderr);
@@ -75,8 +41,8 @@ fn a_second_apply_changes_nothing_and_diff_agrees() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn all_faults_of_a_file_are_told_and_nothing_changes() {
-    proof(one("polfaults"), |site| {
-        let before = all(site)?;
+    proof(Site::alone("polfaults"), |site| {
+        let before = site.everything(0)?;
         let text = site
             .demo()
             .replace("outerTtl: 64", "outerTtl: 32")
@@ -96,6 +62,7 @@ fn all_faults_of_a_file_are_told_and_nothing_changes() {
         let said = with(site, "apply", "faulty.yaml", &text)?;
         refused(
             &said,
+            6,
             &["10.9.0.5", "host-z", "4095", "nothing was changed"],
         )?;
         for word in ["10.9.0.5", "host-z", "4095"] {
@@ -106,7 +73,7 @@ fn all_faults_of_a_file_are_told_and_nothing_changes() {
                 said.stderr
             );
         }
-        ensure!(all(site)? == before, "something was changed");
+        ensure!(site.everything(0)? == before, "something was changed");
         Ok(())
     });
 }
@@ -114,8 +81,8 @@ fn all_faults_of_a_file_are_told_and_nothing_changes() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn clashes_between_documents_are_refused() {
-    proof(one("polclash"), |site| {
-        let before = all(site)?;
+    proof(Site::alone("polclash"), |site| {
+        let before = site.everything(0)?;
         let demo = site.demo();
         let clashes = [
             (
@@ -151,9 +118,9 @@ fn clashes_between_documents_are_refused() {
         ];
         for (what, text, word) in clashes {
             let said = with(site, "apply", "clash.yaml", text)?;
-            refused(&said, &["clash.yaml:", word]).map_err(|error| error.context(what))?;
+            refused(&said, 6, &["clash.yaml:", word]).map_err(|error| error.context(what))?;
         }
-        ensure!(all(site)? == before, "something was changed");
+        ensure!(site.everything(0)? == before, "something was changed");
         Ok(())
     });
 }
@@ -161,8 +128,8 @@ fn clashes_between_documents_are_refused() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn files_that_are_no_policy_are_refused() {
-    proof(one("polbad"), |site| {
-        let before = all(site)?;
+    proof(Site::alone("polbad"), |site| {
+        let before = site.everything(0)?;
         let demo = site.demo();
         let mut bomb = String::from("a0: &a0 [x, x]\n");
         for level in 1..30 {
@@ -179,7 +146,7 @@ fn files_that_are_no_policy_are_refused() {
             ("twice.yaml", &twice),
             ("cut.yaml", cut),
         ] {
-            refused(&with(site, "apply", name, text)?, &[name])?;
+            refused(&with(site, "apply", name, text)?, 6, &[name])?;
         }
         let large = site.file("large.yaml", &demo)?;
         File::options()
@@ -187,8 +154,8 @@ fn files_that_are_no_policy_are_refused() {
             .open(&large)?
             .set_len((64 << 20) + 1)?;
         let said = site.nvectl(0, &["apply", "-f", &large.to_string_lossy()])?;
-        refused(&said, &["64 MiB"])?;
-        ensure!(all(site)? == before, "something was changed");
+        refused(&said, 6, &["64 MiB"])?;
+        ensure!(site.everything(0)? == before, "something was changed");
         Ok(())
     });
 }
@@ -196,7 +163,7 @@ fn files_that_are_no_policy_are_refused() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_thousand_records_come_by_lines() {
-    proof(one("polbulk"), |site| {
+    proof(Site::alone("polbulk"), |site| {
         site.apply(0, &site.demo().replace("[10.0.0.0/24]", "[10.0.0.0/16]"))?;
         let mut lines = String::new();
         for number in 0..1000 {
@@ -225,6 +192,7 @@ fn a_thousand_records_come_by_lines() {
         let bad = lines.replacen("10.0.5.7\"", "10.9.5.7\"", 1);
         refused(
             &with(site, "apply", "bad.ndjson", bad)?,
+            6,
             &["bad.ndjson:258", "10.9.5.7"],
         )
     });

@@ -9,7 +9,7 @@ pub mod watch;
 
 pub use inside::inside;
 pub use raw::{Frame, PacketSocket};
-pub use site::{Site, evidence, proof};
+pub use site::{Site, evidence, proof, refused};
 pub use traffic::{ping, tcp, udp};
 
 use std::time::Duration;

@@ -44,6 +44,20 @@ impl Site {
         })
     }
 
+    /// One host with its `nved` and the demo's policy; the other host's VMs are nowhere.
+    pub fn alone(name: &str) -> Result<Self> {
+        let mut site = Self::bare(name, &["blue-vm1", "red-vm1"])?;
+        site.start(0, "tc")?;
+        site.apply(0, &site.demo())?;
+        Ok(site)
+    }
+
+    /// All objects of a host's store, as YAML.
+    pub fn everything(&self, host: usize) -> Result<String> {
+        let all = self.nvectl(host, &["get", "all", "-o", "yaml"])?;
+        Ok(all.success()?.stdout)
+    }
+
     /// Starts the `nved` of a host; the first has to be that of `host-a`.
     pub fn start(&mut self, host: usize, mode: &str) -> Result<()> {
         let place = &self.topology.hosts[host];
@@ -156,6 +170,16 @@ impl Site {
             Ok(Some(now))
         })
     }
+}
+
+/// A command ended with this exit code, and its message has these words.
+pub fn refused(said: &Output, code: i32, words: &[&str]) -> Result<()> {
+    let (out, err) = (&said.stdout, &said.stderr);
+    ensure!(said.code() == code, "exit code {}: {out}{err}", said.code());
+    for word in words {
+        ensure!(err.contains(word), "no {word:?} in:\n{err}");
+    }
+    Ok(())
 }
 
 /// Runs the body of a test; its failure is told with all that the `nved`s know.
