@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use dataplane_tests::net::{SOON, Site, inside, ping, proof};
-use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use xtask::lab::{Netns, Proc, wait_until};
 
@@ -78,7 +77,7 @@ fn survives(site: &mut Site, end: impl Fn(&mut Site) -> Result<()>) -> Result<()
     ensure!(gone.code() == 3, "an agent answered: {}", gone.stdout);
     more_replies(&mut ping, 20)?;
     let host = &site.topology.hosts[0].netns;
-    site.nves[0].resume(host)?;
+    site.resume(0)?;
     site.ready()?;
     more_replies(&mut ping, 20)?;
     let after = site.counter(0, PORT, "egress_encapped")?;
@@ -107,13 +106,7 @@ fn no_packet_is_lost_over_a_restart() {
 #[ignore = "needs root: cargo xtask test"]
 fn no_packet_is_lost_over_a_kill() {
     proof(Site::up("lifekill", "tc"), |site| {
-        survives(site, |site| {
-            let pid = site.nves[0].pid().context("nved is not running")?;
-            let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
-            kill_process(pid, Signal::KILL)?;
-            site.nves[0].stop();
-            Ok(())
-        })
+        survives(site, |site| site.nves[0].kill())
     });
 }
 

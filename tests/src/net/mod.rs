@@ -4,6 +4,7 @@ mod counts;
 mod inside;
 mod raw;
 mod site;
+pub mod stream;
 mod traffic;
 pub mod watch;
 

@@ -4,7 +4,7 @@ use super::SOON;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::PathBuf;
-use xtask::lab::{Netns, Nve, Output, TempDir, Topology, two_hosts, unique, wait_until};
+use xtask::lab::{Netns, Nve, NveSpec, Output, TempDir, Topology, two_hosts, unique, wait_until};
 
 /// Two tenants that have the same addresses and MACs, one VM of each on both hosts.
 const DEMO: &str = include_str!("../../../examples/demo.yaml");
@@ -62,6 +62,24 @@ impl Site {
     pub fn start(&mut self, host: usize, mode: &str) -> Result<()> {
         let place = &self.topology.hosts[host];
         self.nves.push(Nve::start(&place.netns, place.name, mode)?);
+        Ok(())
+    }
+
+    /// Starts the `nved` of a host again, after it was stopped or killed.
+    pub fn resume(&mut self, host: usize) -> Result<()> {
+        self.nves[host].resume(&self.topology.hosts[host].netns)
+    }
+
+    /// Starts the `nved` of a host as a change of its usual spec tells.
+    pub fn start_as(
+        &mut self,
+        host: usize,
+        mode: &str,
+        change: impl FnOnce(&mut NveSpec),
+    ) -> Result<()> {
+        let place = &self.topology.hosts[host];
+        let nve = Nve::start_as(&place.netns, place.name, mode, change)?;
+        self.nves.push(nve);
         Ok(())
     }
 

@@ -118,12 +118,10 @@ impl Stage {
 fn start(host: &Host, keep: bool) -> Result<Nve> {
     let dir = leftovers::dir().join(host.name);
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let pin = Path::new(lab::BPFFS).join(format!("{PREFIX}-{}", host.name));
     let spec = NveSpec {
-        host: host.name.to_owned(),
-        mode: "auto".to_owned(),
-        dir,
-        pin: Path::new(lab::BPFFS).join(format!("{PREFIX}-{}", host.name)),
         detached: keep,
+        ..NveSpec::new(host.name, "auto", &dir, pin)
     };
     Nve::start_with(&host.netns, spec)
 }

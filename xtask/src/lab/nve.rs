@@ -25,24 +25,42 @@ pub struct NveSpec {
     pub pin: PathBuf,
     /// Goes on when this process ends; its output goes to `nved.log` in `dir`.
     pub detached: bool,
+    /// Interfaces of the underlay.
+    pub uplinks: Vec<String>,
+    /// Further flags of `nved`.
+    pub flags: Vec<String>,
+    /// The `nved` to run, where it is not the one of this build.
+    pub program: Option<PathBuf>,
 }
 
 impl NveSpec {
+    /// An `nved` of this build with uplink `eth0`, its state in `dir` and its pins in `pin`.
+    pub fn new(host: &str, mode: &str, dir: &Path, pin: PathBuf) -> Self {
+        Self {
+            host: host.to_owned(),
+            mode: mode.to_owned(),
+            dir: dir.to_owned(),
+            pin,
+            detached: false,
+            uplinks: vec!["eth0".to_owned()],
+            flags: Vec::new(),
+            program: None,
+        }
+    }
+
     /// The control socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.join("nved.sock")
     }
 
     fn daemon(&self, netns: &Netns) -> Result<Command> {
-        let mut nved = netns.command(&program("nved")?.to_string_lossy());
-        nved.args([
-            "--host",
-            &self.host,
-            "--uplink",
-            "eth0",
-            "--uplink-mode",
-            &self.mode,
-        ]);
+        let file = match &self.program {
+            Some(file) => file.clone(),
+            None => program("nved")?,
+        };
+        let mut nved = netns.command(&file.to_string_lossy());
+        nved.args(["--host", &self.host, "--uplink", &self.uplinks.join(",")]);
+        nved.args(["--uplink-mode", &self.mode]).args(&self.flags);
         let store = format!("redb://{}", self.dir.join("policy.redb").display());
         nved.args(["--store", &store, "--socket"])
             .arg(self.socket());
@@ -70,14 +88,20 @@ pub struct Nve {
 impl Nve {
     /// Starts an `nved` for `host` in its namespace, uplink `eth0`, with state of its own.
     pub fn start(netns: &Netns, host: &str, mode: &str) -> Result<Self> {
+        Self::start_as(netns, host, mode, |_| ())
+    }
+
+    /// [`Nve::start`] with changes to what it would run.
+    pub fn start_as(
+        netns: &Netns,
+        host: &str,
+        mode: &str,
+        change: impl FnOnce(&mut NveSpec),
+    ) -> Result<Self> {
         let state = TempDir::new(host)?;
-        let spec = NveSpec {
-            host: host.to_owned(),
-            mode: mode.to_owned(),
-            dir: state.path().to_owned(),
-            pin: Path::new(BPFFS).join(unique(host)),
-            detached: false,
-        };
+        let pin = Path::new(BPFFS).join(unique(host));
+        let mut spec = NveSpec::new(host, mode, state.path(), pin);
+        change(&mut spec);
         let mut nve = Self::start_with(netns, spec)?;
         nve.state = Some(state);
         Ok(nve)
@@ -116,6 +140,16 @@ impl Nve {
     /// The folder, socket and pins it uses.
     pub fn spec(&self) -> &NveSpec {
         &self.spec
+    }
+
+    /// How the next [`Nve::resume`] starts it.
+    pub fn spec_mut(&mut self) -> &mut NveSpec {
+        &mut self.spec
+    }
+
+    /// Ends `nved` with SIGKILL; its dataplane goes on forwarding.
+    pub fn kill(&mut self) -> Result<()> {
+        self.proc.take().map_or(Ok(()), Proc::kill)
     }
 
     /// The process id of `nved`.

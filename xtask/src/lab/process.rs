@@ -115,6 +115,13 @@ impl Proc {
         self.finish(GRACE, || Ok(()))
     }
 
+    /// Ends the process with SIGKILL, so that it cleans nothing up.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     pub(super) fn finish(
         mut self,
         limit: Duration,
