@@ -5,6 +5,7 @@ pub mod expect;
 pub mod fixtures;
 pub mod model;
 pub mod net;
+pub mod other_build;
 pub mod packet;
 pub mod policy;
 pub mod prog_run;

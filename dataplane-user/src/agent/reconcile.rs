@@ -116,7 +116,8 @@ impl Agent {
         self.ports.bring_up(attachment).await
     }
 
-    /// Attaches a port's programs unless they are: the device or the mode is new.
+    /// Attaches a port's programs unless they are: the device or the mode is new, or somebody
+    /// detached them.
     fn attach_once(
         &mut self,
         key: &PortKey,
@@ -124,7 +125,8 @@ impl Agent {
         port: &Port,
     ) -> Result<(), crate::dataplane::Error> {
         let now = (device.ifindex, port.mode);
-        if self.attached.get(key) != Some(&now) {
+        let held = self.dataplane.holds_port(device.ifindex, port.mode);
+        if self.attached.get(key) != Some(&now) || !held {
             self.dataplane.attach_port(device, port.mode)?;
             self.attached.insert(key.clone(), now);
         }

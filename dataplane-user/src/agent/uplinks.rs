@@ -51,7 +51,9 @@ impl Agent {
                 conditions.push(format!("uplink {name} is down"));
             }
             let known = self.uplinks.get_mut(&name);
-            if let Some(uplink) = known.filter(|u| u.device.ifindex == device.ifindex) {
+            if let Some(uplink) = known.filter(|u| u.device.ifindex == device.ifindex)
+                && self.dataplane.holds_uplink(device.ifindex, uplink.hooks)
+            {
                 uplink.mtu = device.mtu;
                 continue;
             }

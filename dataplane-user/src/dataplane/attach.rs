@@ -1,12 +1,18 @@
 //! Programs on uplinks and ports.
 
-use std::{collections::BTreeSet, os::fd::AsFd, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    Dataplane, Error, foreign,
-    links::{self, Device, Hook, LINKS, LinkFailure, parse_pin, pin_path},
+    Dataplane, Error, clsact,
+    explain::{self, chain},
+    foreign::{self, Foreign},
+    links::{self, Device, Hook, LINKS, parse_pin, pin_path},
     load::{MAPS_FOLDER, TC_EGRESS, TC_INGRESS, XDP_EGRESS, XDP_INGRESS},
     maps::failed,
+    running,
 };
 use crate::{policy::document::PortMode, settings::UplinkMode};
 
@@ -46,6 +52,7 @@ impl Dataplane {
         driver: &str,
         mode: UplinkMode,
     ) -> Result<Hooks, Error> {
+        self.refuse_rivals(TC_INGRESS, device)?;
         self.attach_tc(TC_INGRESS, device)?;
         let hooks = match mode {
             UplinkMode::Tc => Hooks::Tc,
@@ -76,8 +83,26 @@ impl Dataplane {
         Ok(hooks)
     }
 
+    /// Programs of others on a device.
+    pub fn others(&self, device: &Device) -> Vec<Foreign> {
+        foreign::on(device, &self.own)
+    }
+
+    /// Whether an uplink's programs are still attached.
+    pub fn holds_uplink(&self, ifindex: u32, hooks: Hooks) -> bool {
+        self.holds(self.tc_hook.as_str(), ifindex)
+            && (hooks == Hooks::Tc || self.holds("xdp", ifindex))
+    }
+
+    /// Whether a port's programs are still attached.
+    pub fn holds_port(&self, ifindex: u32, mode: PortMode) -> bool {
+        self.holds(self.tc_hook.as_str(), ifindex)
+            && (mode == PortMode::Tc || self.holds("xdp", ifindex))
+    }
+
     /// Attaches to a port's device, or takes over what is attached.
     pub fn attach_port(&mut self, device: &Device, mode: PortMode) -> Result<(), Error> {
+        self.refuse_rivals(TC_EGRESS, device)?;
         self.attach_tc(TC_EGRESS, device)?;
         match mode {
             PortMode::Tc => self.detach_hook("xdp", device.ifindex)?,
@@ -115,7 +140,7 @@ impl Dataplane {
             removed.pins += 1;
         }
         let folder = self.pin.join(MAPS_FOLDER);
-        for file in entries(&folder)? {
+        for file in [entries(&folder)?, entries(&self.pin.join(LINKS))?].concat() {
             std::fs::remove_file(&file).map_err(pin_failed(&file))?;
             removed.pins += 1;
         }
@@ -128,18 +153,30 @@ impl Dataplane {
 
     fn attach_tc(&mut self, name: &'static str, device: &Device) -> Result<(), Error> {
         let hook = self.tc_hook;
-        let pin = pin_path(&self.pin, hook.as_str(), device.ifindex);
+        let pin = self.pin_for(name, hook.as_str(), device)?;
         let program = self.classifier(name)?;
         let done = match hook {
             Hook::Tcx => links::tcx(program, device, &pin),
-            Hook::Clsact => links::clsact(program, device, &pin),
+            Hook::Clsact => clsact::attach(program, device, &pin),
         };
         done.map_err(|failure| Error::Attach {
             program: name,
             interface: device.name.clone(),
-            reason: format!("{}; see --tc-hook", chain(&failure)),
+            reason: explain::tc(&failure, hook),
         })?;
-        self.detach_hook(hook.other().as_str(), device.ifindex)
+        self.detach_hook(hook.other().as_str(), device.ifindex)?;
+        // Another nved may have come at the same moment: the first in the chain stays.
+        let others = self.others(device).into_iter();
+        let first = others.filter(Foreign::is_rival).find(|rival| rival.before);
+        let Some(rival) = first else { return Ok(()) };
+        self.detach_hook(hook.as_str(), device.ifindex)?;
+        Err(explain::rival(name, device, &rival))
+    }
+
+    /// One dataplane for one device: two would take packets from each other.
+    fn refuse_rivals(&self, name: &'static str, device: &Device) -> Result<(), Error> {
+        let rival = self.others(device).into_iter().find(Foreign::is_rival);
+        rival.map_or(Ok(()), |rival| Err(explain::rival(name, device, &rival)))
     }
 
     /// `driver` is an uplink's; a port has none.
@@ -149,20 +186,43 @@ impl Dataplane {
         device: &Device,
         driver: Option<&str>,
     ) -> Result<(), Error> {
-        let pin = pin_path(&self.pin, "xdp", device.ifindex);
-        let program = self.xdp(name)?;
-        let Err(failure) = links::xdp(program, device, &pin) else {
+        let pin = self.pin_for(name, "xdp", device)?;
+        let Err(failure) = links::xdp(self.xdp(name)?, device, &pin) else {
             return Ok(());
         };
-        let other = program
-            .fd()
-            .ok()
-            .and_then(|fd| foreign::xdp(fd.as_fd(), device.ifindex));
+        let mut others = self.others(device).into_iter();
+        let other = others.find(|other| other.hook == "xdp");
         Err(Error::Attach {
             program: name,
             interface: device.name.clone(),
-            reason: explain(&failure, other, driver),
+            reason: explain::xdp(&failure, other, driver),
         })
+    }
+
+    /// The pin of an attachment. One that is of a device with the same index in another network
+    /// namespace is not for this nved to take over.
+    fn pin_for(
+        &self,
+        program: &'static str,
+        hook: &str,
+        device: &Device,
+    ) -> Result<PathBuf, Error> {
+        let pin = pin_path(&self.pin, hook, device.ifindex);
+        let here = || {
+            let id = running::program(hook, &pin);
+            id.is_none_or(|id| foreign::programs(device).contains(&id))
+        };
+        if links::holds(&pin, hook, device.ifindex) && !here() {
+            return Err(Error::Attach {
+                program,
+                interface: device.name.clone(),
+                reason: format!(
+                    "pin {} is of a device in another network namespace; give each nved its own --pin",
+                    pin.display()
+                ),
+            });
+        }
+        Ok(pin)
     }
 
     fn detach_hook(&self, hook: &str, ifindex: u32) -> Result<(), Error> {
@@ -185,58 +245,29 @@ impl Dataplane {
         keys.map_err(failed("TX_PORTS"))
     }
 
+    fn holds(&self, hook: &str, ifindex: u32) -> bool {
+        links::holds(&pin_path(&self.pin, hook, ifindex), hook, ifindex)
+    }
+
     fn pins(&self) -> Result<Vec<(String, u32)>, Error> {
-        let files = entries(&self.pin.join(LINKS))?;
-        let names = files.iter().filter_map(|path| path.file_name()?.to_str());
-        let pins = names.filter_map(parse_pin);
-        Ok(pins
-            .map(|(hook, ifindex)| (hook.to_owned(), ifindex))
-            .collect())
+        let pins = Self::link_pins(&self.pin)?.into_iter();
+        Ok(pins.map(|(hook, ifindex, _)| (hook, ifindex)).collect())
+    }
+
+    /// Hook, ifindex and file of each attachment that is pinned below a pin folder.
+    pub(super) fn link_pins(pin: &Path) -> Result<Vec<(String, u32, PathBuf)>, Error> {
+        let mut pins = Vec::new();
+        for path in entries(&pin.join(LINKS))? {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if let Some((hook, ifindex)) = name.and_then(parse_pin) {
+                pins.push((hook.to_owned(), ifindex, path.clone()));
+            }
+        }
+        Ok(pins)
     }
 }
 
-/// What an XDP attachment failed for, and what to do.
-fn explain(failure: &LinkFailure, other: Option<String>, driver: Option<&str>) -> String {
-    let way_out = if driver.is_some() {
-        "use `--uplink-mode tc`"
-    } else {
-        "give the port `mode: tc`"
-    };
-    let cause = match (failure.errno(), other) {
-        (Some(libc::EBUSY | libc::EEXIST), Some(other)) => {
-            return format!(
-                "XDP {other} is attached to it, and nved displaces nobody; detach that, or {way_out}"
-            );
-        }
-        (Some(libc::EOPNOTSUPP), _) => format!(
-            "its driver{} has no native XDP",
-            driver.map(|name| format!(" {name}")).unwrap_or_default()
-        ),
-        (Some(libc::ERANGE | libc::EINVAL), _) => {
-            format!(
-                "its MTU or settings do not allow native XDP ({})",
-                chain(failure)
-            )
-        }
-        (_, _) => chain(failure),
-    };
-    format!("{cause}; {way_out}")
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-fn entries(folder: &std::path::Path) -> Result<Vec<PathBuf>, Error> {
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let read = match std::fs::read_dir(folder) {
         Ok(read) => read,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -245,32 +276,9 @@ fn entries(folder: &std::path::Path) -> Result<Vec<PathBuf>, Error> {
     Ok(read.flatten().map(|entry| entry.path()).collect())
 }
 
-fn pin_failed(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error {
+pub(super) fn pin_failed(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Pin {
         path: path.to_owned(),
         source,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    fn failure(errno: i32) -> LinkFailure {
-        LinkFailure::Io(io::Error::from_raw_os_error(errno))
-    }
-
-    #[test]
-    fn failures_name_a_way_out() {
-        let text = explain(&failure(libc::EOPNOTSUPP), None, Some("e1000"));
-        assert_eq!(
-            text,
-            "its driver e1000 has no native XDP; use `--uplink-mode tc`"
-        );
-        let other = Some("program 17 (theirs)".to_owned());
-        let text = explain(&failure(libc::EBUSY), other, None);
-        assert!(text.contains("program 17 (theirs)") && text.contains("`mode: tc`"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, mem::size_of, path::Path};
 
-use aya::maps::MapInfo;
+use aya::maps::{MapInfo, MapType};
 use dataplane_common::abi::{
     config::Config,
     lookup::{LookupKey, LookupRecord},
@@ -29,9 +29,13 @@ pub const MAPS: [&str; 11] = [
     "TX_PORTS",
 ];
 
-/// Sizes of a map; `None` is "whatever the object says".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The map whose size is a setting, so that another size is no other layout.
+pub const LOOKUP: &str = "LOOKUP";
+
+/// Kind and sizes of a map; `None` is "whatever the object says".
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Layout {
+    kind: MapType,
     key: u32,
     value: Option<u32>,
     entries: Option<u32>,
@@ -40,11 +44,11 @@ pub struct Layout {
 /// A pinned map that cannot be adopted.
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
-    /// Sizes differ.
+    /// Kind or sizes differ.
     #[error(
-        "pinned map {path} has {found}, this nved needs {needed}; run `nvectl unload` with the nved that made it (traffic stops until the next start), or set lookup-capacity as it was"
+        "pinned map {path} is a {found}; this nved needs a {needed}: nothing was changed; run `nvectl unload` with the nved that made it (traffic stops until the next start)"
     )]
-    Sizes {
+    Layout {
         /// The pin.
         path: String,
         /// Of the pinned map.
@@ -52,9 +56,23 @@ pub enum Mismatch {
         /// Of this build with these settings.
         needed: Layout,
     },
+    /// A smaller map was asked for than its content needs.
+    #[error(
+        "pinned map {path} is a {found} and holds {entries} records; this nved needs a {needed}: nothing was changed; set a larger lookup-capacity"
+    )]
+    Room {
+        /// The pin.
+        path: String,
+        /// Of the pinned map.
+        found: Layout,
+        /// Of this build with these settings.
+        needed: Layout,
+        /// Records in the pinned map.
+        entries: usize,
+    },
     /// Written by another version.
     #[error(
-        "the pinned maps in {path} have layout version {found}, this nved needs {needed}; run `nvectl unload` with the nved that made them (traffic stops until the next start)"
+        "the pinned maps in {path} have layout version {found}, this nved needs {needed}: nothing was changed; run `nvectl unload` with the nved that made them (traffic stops until the next start)"
     )]
     Version {
         /// The pin folder.
@@ -70,18 +88,19 @@ impl Layout {
     /// What this build needs of the map `name`.
     pub fn needed(name: &str, lookup_capacity: u32) -> Option<Self> {
         Some(match name {
-            "CONFIG" => Self::of::<u32, Config>(Some(1)),
-            "VPORTS" => Self::of::<u32, Vport>(None),
-            "PORT_CAS" => Self::of::<PortCaKey, u32>(None),
-            "LOCAL_PORTS" => Self::of::<LocalPortKey, u32>(None),
-            "LOOKUP" => Self::of::<LookupKey, LookupRecord>(Some(lookup_capacity)),
-            "UNDERLAY" => Self::of::<u32, NextHop>(None),
-            "VSIDS" => Self::of::<u32, VirtualSubnet>(None),
-            "LOCAL_PAS" => Self::of::<PaKey, u32>(None),
-            "COUNTERS" => Self::of::<u32, Count>(Some(COUNTERS_LEN)),
-            "DROPS" => Self::of::<u32, Count>(Some(DROPS_LEN)),
+            "CONFIG" => Self::of::<u32, Config>(MapType::Array, Some(1)),
+            "VPORTS" => Self::of::<u32, Vport>(MapType::Hash, None),
+            "PORT_CAS" => Self::of::<PortCaKey, u32>(MapType::Hash, None),
+            "LOCAL_PORTS" => Self::of::<LocalPortKey, u32>(MapType::Hash, None),
+            LOOKUP => Self::of::<LookupKey, LookupRecord>(MapType::Hash, Some(lookup_capacity)),
+            "UNDERLAY" => Self::of::<u32, NextHop>(MapType::Array, None),
+            "VSIDS" => Self::of::<u32, VirtualSubnet>(MapType::Hash, None),
+            "LOCAL_PAS" => Self::of::<PaKey, u32>(MapType::Hash, None),
+            "COUNTERS" => Self::of::<u32, Count>(MapType::PerCpuArray, Some(COUNTERS_LEN)),
+            "DROPS" => Self::of::<u32, Count>(MapType::PerCpuArray, Some(DROPS_LEN)),
             // The kernel decides on the value: with or without a program's id.
             "TX_PORTS" => Self {
+                kind: MapType::DevMapHash,
                 key: 4,
                 value: None,
                 entries: None,
@@ -95,8 +114,9 @@ impl Layout {
         Self::pinned(&MapInfo::from_pin(pin).ok()?).entries
     }
 
-    fn of<K, V>(entries: Option<u32>) -> Self {
+    fn of<K, V>(kind: MapType, entries: Option<u32>) -> Self {
         Self {
+            kind,
             key: bytes::<K>(),
             value: Some(bytes::<V>()),
             entries,
@@ -105,23 +125,39 @@ impl Layout {
 
     fn pinned(info: &MapInfo) -> Self {
         Self {
+            kind: info.map_type().unwrap_or(MapType::Unspecified),
             key: info.key_size(),
             value: Some(info.value_size()),
             entries: Some(info.max_entries()),
         }
     }
 
-    fn fits(self, pinned: Self) -> bool {
+    /// `None`: not at all.
+    fn fit(self, pinned: Self) -> Option<Fit> {
         let same = |needed: Option<u32>, found| needed.is_none() || needed == found;
-        self.key == pinned.key
-            && same(self.value, pinned.value)
-            && same(self.entries, pinned.entries)
+        let alike = self.kind == pinned.kind && self.key == pinned.key;
+        if !alike || !same(self.value, pinned.value) {
+            None
+        } else if same(self.entries, pinned.entries) {
+            Some(Fit::Same)
+        } else {
+            Some(Fit::Resize)
+        }
     }
+}
+
+/// How a pinned map can be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// As it is.
+    Same,
+    /// By taking its content into a map of another size.
+    Resize,
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-byte keys", self.key)?;
+        write!(f, "{:?} map with {}-byte keys", self.kind, self.key)?;
         if let Some(value) = self.value {
             write!(f, ", {value}-byte values")?;
         }
@@ -132,26 +168,44 @@ impl fmt::Display for Layout {
     }
 }
 
-/// Refuses pinned maps in `folder` whose sizes are not the needed ones.
-pub fn check(folder: &Path, lookup_capacity: u32) -> Result<(), Mismatch> {
-    for name in MAPS {
-        let path = folder.join(name);
-        let Ok(info) = MapInfo::from_pin(&path) else {
-            continue;
-        };
-        let Some(needed) = Layout::needed(name, lookup_capacity) else {
-            continue;
-        };
-        let found = Layout::pinned(&info);
-        if !needed.fits(found) {
-            return Err(Mismatch::Sizes {
-                path: path.display().to_string(),
-                found,
-                needed,
-            });
-        }
+/// Whether the map that was found for a pin can be taken over, and how.
+pub fn check(
+    path: &Path,
+    name: &str,
+    info: &MapInfo,
+    lookup_capacity: u32,
+) -> Result<Fit, Mismatch> {
+    let found = Layout::pinned(info);
+    let Some(needed) = Layout::needed(name, lookup_capacity) else {
+        return Ok(Fit::Same);
+    };
+    match needed.fit(found) {
+        Some(Fit::Resize) if name != LOOKUP => None,
+        fit => fit,
     }
-    Ok(())
+    .ok_or_else(|| Mismatch::Layout {
+        path: path.display().to_string(),
+        found,
+        needed,
+    })
+}
+
+/// Refuses to take `entries` records from one pinned map into a smaller one.
+pub fn has_room(old: &Path, new: &Path, entries: usize) -> Result<(), Mismatch> {
+    let layout = |path| MapInfo::from_pin(path).map(|info| Layout::pinned(&info));
+    let (Ok(found), Ok(needed)) = (layout(old), layout(new)) else {
+        return Ok(());
+    };
+    let room = needed.entries.unwrap_or_default();
+    if usize::try_from(room).is_ok_and(|room| entries <= room) {
+        return Ok(());
+    }
+    Err(Mismatch::Room {
+        path: old.display().to_string(),
+        found,
+        needed,
+        entries,
+    })
 }
 
 /// Refuses the content of another version. Version 0 is a map that nobody has written yet.
@@ -183,13 +237,22 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_capacity_must_match() {
-        let needed = Layout::needed("LOOKUP", 65536).expect("layout");
-        assert!(needed.fits(needed));
-        let grown = Layout::needed("LOOKUP", 65537).expect("layout");
-        assert!(!needed.fits(grown));
-        let text = format!("{needed}");
-        assert_eq!(text, "8-byte keys, 20-byte values, room for 65536");
+    fn only_the_capacity_may_differ() {
+        let needed = Layout::needed(LOOKUP, 65536).expect("layout");
+        assert_eq!(needed.fit(needed), Some(Fit::Same));
+        let grown = Layout::needed(LOOKUP, 65537).expect("layout");
+        assert_eq!(needed.fit(grown), Some(Fit::Resize));
+        let wide = Layout { key: 16, ..needed };
+        assert_eq!(needed.fit(wide), None);
+        let array = Layout {
+            kind: MapType::Array,
+            ..needed
+        };
+        assert_eq!(needed.fit(array), None);
+        assert_eq!(
+            needed.to_string(),
+            "Hash map with 8-byte keys, 20-byte values, room for 65536"
+        );
     }
 
     #[test]

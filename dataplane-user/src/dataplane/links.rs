@@ -1,4 +1,4 @@
-//! Attachments that outlive the agent: pinned links, and filters for older kernels.
+//! Attachments that outlive the agent: pinned links, and the filters of [`clsact`].
 //!
 //! A pin is named after its hook and device: `tc-7`, `clsact-7` or `xdp-7`. An existing pin is
 //! adopted by replacing its program in place, so no packet passes without one.
@@ -12,16 +12,13 @@ use aya::{
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
         links::{FdLink, LinkError, PinnedLink},
-        tc::{
-            self, NlOptions, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, TcHandle,
-        },
+        tc::{SchedClassifierLinkId, TcAttachOptions},
     },
     util::KernelVersion,
 };
+use libbpf_rs::query::LinkTypeInfo;
 
-use rustix::net::{AddressFamily, SocketType, netdevice::index_to_name, socket};
-
-use super::load::{TC_EGRESS, TC_INGRESS};
+use super::clsact;
 use crate::settings::TcHook;
 
 /// Folder of link pins below the pin folder.
@@ -90,7 +87,7 @@ pub enum LinkFailure {
     Pin(#[from] aya::pin::PinError),
     /// The qdisc or filter.
     #[error(transparent)]
-    Tc(#[from] tc::TcError),
+    Libbpf(libbpf_rs::Error),
     /// A file.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -152,91 +149,36 @@ pub fn xdp(program: &mut Xdp, device: &Device, pin: &Path) -> Result<(), LinkFai
     Ok(())
 }
 
-/// Priority of our filter; a fixed number, so that it is found again.
-const PRIORITY: u16 = 0x6558;
-
-/// Attaches a filter at clsact ingress, or replaces the one that an earlier nved made. The
-/// pinned program is the mark that the filter is ours.
-pub fn clsact(
-    program: &mut SchedClassifier,
-    device: &Device,
-    pin: &Path,
-) -> Result<(), LinkFailure> {
-    match tc::qdisc_add_clsact(&device.name) {
-        Err(error) if LinkFailure::from_tc(&error) != Some(libc::EEXIST) => {
-            return Err(error.into());
-        }
-        Ok(()) | Err(_) => {}
-    }
-    let handle = TcHandle::new(0, 1);
-    let id = if pin.exists() {
-        let link = SchedClassifierLink::attached(
-            &device.name,
-            TcAttachType::Ingress,
-            PRIORITY,
-            handle,
-            None,
-        )?;
-        program.attach_to_link(link)?
-    } else {
-        let options = NlOptions {
-            priority: PRIORITY,
-            handle,
-            ..NlOptions::default()
-        };
-        program.attach_with_options(
-            &device.name,
-            TcAttachType::Ingress,
-            TcAttachOptions::Netlink(options),
-        )?
-    };
-    // The handle would remove the filter when dropped.
-    std::mem::forget(program.take_link(id)?);
-    if !pin.exists() {
-        program.pin(pin)?;
-    }
-    Ok(())
-}
-
 /// Ends an attachment, if there is one.
 pub fn detach(pin: &Path, hook: &str, ifindex: u32) -> Result<(), LinkFailure> {
     if !pin.exists() {
         return Ok(());
     }
-    if hook != Hook::Clsact.as_str() {
-        // Dropping the last descriptor after the pin detaches before it returns.
-        drop(PinnedLink::from_pin(pin)?.unpin()?);
-        return Ok(());
+    if hook == Hook::Clsact.as_str() {
+        return clsact::detach(pin, ifindex);
     }
-    if let Some(device) = name_of(ifindex) {
-        for program in [TC_EGRESS, TC_INGRESS] {
-            match tc::qdisc_detach_program(&device, TcAttachType::Ingress, program) {
-                Err(tc::TcError::IoError(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                done => done?,
-            }
-        }
-    }
-    std::fs::remove_file(pin)?;
+    // Dropping the last descriptor after the pin detaches before it returns.
+    drop(PinnedLink::from_pin(pin)?.unpin()?);
     Ok(())
 }
 
-/// The name of a device; `None` when it is gone.
-fn name_of(ifindex: u32) -> Option<String> {
-    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
-    index_to_name(socket, ifindex).ok()
-}
-
-impl LinkFailure {
-    fn from_tc(error: &tc::TcError) -> Option<i32> {
-        let mut error: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        while let Some(current) = error {
-            if let Some(io) = current.downcast_ref::<io::Error>() {
-                return io.raw_os_error();
-            }
-            error = current.source();
-        }
-        None
+/// Whether the attachment is there: what is pinned can be detached by somebody else.
+pub fn holds(pin: &Path, hook: &str, ifindex: u32) -> bool {
+    if hook == Hook::Clsact.as_str() {
+        return clsact::holds(pin, ifindex);
     }
+    let Ok(link) = libbpf_rs::Link::open(pin) else {
+        return false;
+    };
+    link.info().is_ok_and(|link| {
+        if let LinkTypeInfo::Tcx(tcx) = link.info {
+            tcx.ifindex == ifindex
+        } else if let LinkTypeInfo::Xdp(xdp) = link.info {
+            xdp.ifindex == ifindex
+        } else {
+            false
+        }
+    })
 }
 
 fn pinned(pin: &Path) -> Result<Option<FdLink>, LinkFailure> {

@@ -6,11 +6,14 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{ProgramError, SchedClassifier, Xdp},
 };
+use libbpf_rs::PrintLevel;
 
 use super::{
-    Dataplane, Error, OBJECT, layout,
+    Dataplane, Error, OBJECT,
+    adopt::Adoption,
+    layout,
     links::{Hook, LINKS},
-    maps::{Maps, failed},
+    maps::Maps,
     require,
 };
 use crate::settings::Settings;
@@ -28,20 +31,33 @@ pub const XDP_INGRESS: &str = "nve_xdp_ingress";
 pub const MAPS_FOLDER: &str = "maps";
 
 impl Dataplane {
-    /// Loads the object; adopts the maps that an earlier nved left, as they are.
+    /// Loads the object; adopts the maps that an earlier nved left. A refusal changes nothing.
     pub fn load(settings: &Settings) -> Result<Self, Error> {
         require::machine()?;
         require::bpffs(&settings.pin)?;
-        let folder = settings.pin.join(MAPS_FOLDER);
-        make_folder(&folder)?;
+        libbpf_rs::set_print(Some((PrintLevel::Debug, tell)));
+        let adoption = Adoption::plan(&settings.pin, settings.lookup_capacity)?;
+        let loaded = Self::load_on(&adoption, settings);
+        if loaded.is_err() {
+            adoption.abandon();
+        }
+        loaded
+    }
+
+    fn load_on(adoption: &Adoption, settings: &Settings) -> Result<Self, Error> {
+        make_folder(&settings.pin.join(MAPS_FOLDER))?;
         make_folder(&settings.pin.join(LINKS))?;
-        layout::check(&folder, settings.lookup_capacity)?;
-        let mut bpf = load_object(&folder, settings.lookup_capacity)?;
-        let maps = Maps::take(&mut bpf)?;
-        let config = maps.config.get(&0, 0).map_err(failed("CONFIG"))?;
-        layout::check_version(&folder, config.abi_version)?;
+        adoption.prepare()?;
+        let mut bpf = load_object(adoption, settings.lookup_capacity)?;
+        let mut maps = Maps::take(&mut bpf)?;
         verify(&mut bpf)?;
+        adoption.complete(&mut maps)?;
+        let loaded = bpf
+            .programs()
+            .filter_map(|(_, program)| program.info().ok());
+        let own = loaded.map(|info| info.id()).chain(adoption.programs());
         Ok(Self {
+            own: own.collect(),
             bpf,
             maps,
             pin: settings.pin.clone(),
@@ -60,15 +76,21 @@ impl Dataplane {
     }
 }
 
-fn load_object(folder: &Path, lookup_capacity: u32) -> Result<Ebpf, Error> {
+fn load_object(adoption: &Adoption, lookup_capacity: u32) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
-    loader.map_max_entries("LOOKUP", lookup_capacity);
+    loader.map_max_entries(layout::LOOKUP, lookup_capacity);
     for name in layout::MAPS {
-        loader.map_pin_path(name, folder.join(name));
+        loader.map_pin_path(name, adoption.path(name));
     }
     loader
         .load(OBJECT)
         .map_err(|error| Error::Object(Box::new(error)))
+}
+
+/// What libbpf has to say is for whoever looks for a fault.
+#[expect(clippy::needless_pass_by_value, reason = "the library's signature")]
+fn tell(_: PrintLevel, text: String) {
+    tracing::debug!("libbpf: {}", text.trim_end());
 }
 
 fn verify(bpf: &mut Ebpf) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! Typed handles of the maps; names are resolved once.
 
+use std::path::Path;
+
 use aya::{
     Ebpf,
     maps::{Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray},
@@ -59,6 +61,13 @@ impl Maps {
             drops: take(bpf, "DROPS")?,
             tx_ports: take(bpf, "TX_PORTS")?,
         })
+    }
+}
+
+impl Maps {
+    /// The lookup records of a pinned map.
+    pub fn lookup_at(pin: &Path) -> Result<HashMap<MapData, LookupKey, LookupRecord>, MapError> {
+        Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
     }
 }
 

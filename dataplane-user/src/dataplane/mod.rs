@@ -1,16 +1,20 @@
 //! The kernel's side of the agent: programs, maps, links.
 //!
 //! * [`require`]: what the machine must have.
-//! * [`load`]: the object, its pinned maps, adoption of what an earlier nved left.
-//! * [`attach`] and [`links`]: programs on devices.
+//! * [`load`]: the object and its pinned maps.
+//! * [`adopt`], [`layout`] and [`running`]: what an earlier nved left, and whether it can stay.
+//! * [`attach`], [`links`] and [`clsact`]: programs on devices; [`foreign`]: those of others.
 //! * [`maps`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use aya::Ebpf;
 
+pub mod adopt;
 pub mod attach;
+pub mod clsact;
 pub mod commit;
+mod explain;
 pub mod foreign;
 pub mod layout;
 pub mod links;
@@ -18,6 +22,7 @@ pub mod load;
 pub mod maps;
 pub mod read;
 pub mod require;
+pub mod running;
 pub mod stats;
 
 /// The eBPF object that is built with this crate.
@@ -30,6 +35,8 @@ pub struct Dataplane {
     pub maps: maps::Maps,
     pin: PathBuf,
     tc_hook: links::Hook,
+    /// Ids of our programs: those that are loaded, and those that an earlier nved left.
+    own: BTreeSet<u32>,
 }
 
 /// What can go wrong with the kernel's side.

@@ -22,7 +22,7 @@ pub const STEADY: u32 = 20_000;
 const BUFFER: usize = 64 << 20;
 /// Datagrams that are sent at once at most, so that a stalled sender does not overrun the
 /// 256 slots of a veth's ring when it goes on.
-const BURST: u64 = 32;
+const BURST: u64 = 64;
 const BEAT: Duration = Duration::from_millis(1);
 /// How long after the last datagram another may still come.
 const LINGER: Duration = Duration::from_millis(500);
@@ -32,7 +32,7 @@ const LINGER: Duration = Duration::from_millis(500);
 pub struct Stream {
     stop: Arc<AtomicBool>,
     arrived: Arc<AtomicU64>,
-    sender: Option<JoinHandle<u64>>,
+    sender: Option<JoinHandle<(u64, Duration)>>,
     receiver: Option<JoinHandle<Vec<u64>>>,
 }
 
@@ -47,6 +47,8 @@ pub struct Tally {
     pub duplicates: u64,
     /// First number and length of each run that is missing.
     pub gaps: Vec<(u64, u64)>,
+    /// How long it was sent.
+    pub time: Duration,
 }
 
 impl Stream {
@@ -92,8 +94,11 @@ impl Stream {
         let sent = self.sender.take().context("no sender")?.join();
         let numbers = self.receiver.take().context("no receiver")?.join();
         let panicked = |_| anyhow!("a thread of the stream panicked");
-        let (sent, numbers) = (sent.map_err(panicked)?, numbers.map_err(panicked)?);
-        Ok(Tally::of(sent, numbers))
+        let ((sent, time), numbers) = (sent.map_err(panicked)?, numbers.map_err(panicked)?);
+        Ok(Tally {
+            time,
+            ..Tally::of(sent, numbers)
+        })
     }
 
     /// Stops it; every datagram must have arrived once.
@@ -129,6 +134,7 @@ impl Tally {
             received,
             duplicates: arrivals - received,
             gaps,
+            time: Duration::ZERO,
         }
     }
 
@@ -141,9 +147,13 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            sent, duplicates, ..
+            sent,
+            duplicates,
+            time,
+            ..
         } = self;
-        write!(f, "{sent} sent, {} lost, {duplicates} twice", self.lost())?;
+        write!(f, "{sent} sent in {time:.1?}, {} lost", self.lost())?;
+        write!(f, ", {duplicates} twice")?;
         for (first, length) in self.gaps.iter().take(10) {
             write!(f, "; {length} missing from {first} on")?;
         }
@@ -151,8 +161,8 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Sends on the beat until told to stop; how many.
-fn send(socket: &UdpSocket, to: SocketAddr, per_second: u64, stop: &AtomicBool) -> u64 {
+/// Sends on the beat until told to stop; how many, and for how long.
+fn send(socket: &UdpSocket, to: SocketAddr, per_second: u64, stop: &AtomicBool) -> (u64, Duration) {
     let (started, mut sent, mut skipped) = (Instant::now(), 0_u64, 0_u64);
     while !stop.load(Ordering::Relaxed) {
         let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -165,7 +175,7 @@ fn send(socket: &UdpSocket, to: SocketAddr, per_second: u64, stop: &AtomicBool) 
         }
         thread::sleep(BEAT);
     }
-    sent
+    (sent, started.elapsed())
 }
 
 /// Takes numbers until told to stop and a while after the last one.

@@ -53,7 +53,8 @@ impl NveSpec {
         self.dir.join("nved.sock")
     }
 
-    fn daemon(&self, netns: &Netns) -> Result<Command> {
+    /// The `nved` itself.
+    pub fn daemon(&self, netns: &Netns) -> Result<Command> {
         let file = match &self.program {
             Some(file) => file.clone(),
             None => program("nved")?,
