@@ -9,3 +9,4 @@ pub mod other_build;
 pub mod packet;
 pub mod policy;
 pub mod prog_run;
+pub mod stranger;

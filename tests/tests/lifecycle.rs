@@ -76,7 +76,6 @@ fn survives(site: &mut Site, end: impl Fn(&mut Site) -> Result<()>) -> Result<()
     let gone = site.nvectl(0, &["status"])?;
     ensure!(gone.code() == 3, "an agent answered: {}", gone.stdout);
     more_replies(&mut ping, 20)?;
-    let host = &site.topology.hosts[0].netns;
     site.resume(0)?;
     site.ready()?;
     more_replies(&mut ping, 20)?;

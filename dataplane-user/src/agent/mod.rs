@@ -19,7 +19,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
     control::protocol::{CounterCount, DropCount, Unloaded},
-    dataplane::{Dataplane, attach::Hooks, links::Device},
+    dataplane::{Dataplane, attach::Hooks, foreign::Foreign, links::Device},
     policy::{Facts, Ids, PortKey, document::PortMode, table_image::TableImage},
     ports,
     settings::Settings,
@@ -98,6 +98,8 @@ struct Uplink {
     hooks: Hooks,
     driver: String,
     mtu: u32,
+    /// Programs of somebody else on it.
+    others: Vec<Foreign>,
 }
 
 /// Why the agent cannot start.

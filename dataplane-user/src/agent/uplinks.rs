@@ -55,6 +55,7 @@ impl Agent {
                 && self.dataplane.holds_uplink(device.ifindex, uplink.hooks)
             {
                 uplink.mtu = device.mtu;
+                uplink.others = self.dataplane.others(&uplink.device);
                 continue;
             }
             match attach(&mut self.dataplane, &self.settings, device) {
@@ -79,6 +80,7 @@ fn attach(
     let hooks = dataplane.attach_uplink(&device, &driver, settings.uplink_mode)?;
     tracing::info!("uplink {} uses {}", found.name, hooks.as_str());
     Ok(Uplink {
+        others: dataplane.others(&device),
         device,
         hooks,
         driver,

@@ -219,6 +219,7 @@ fn uplinks(agent: &Agent) -> Vec<UplinkStatus> {
         mode: uplink.hooks.as_str().to_owned(),
         driver: uplink.driver.clone(),
         mtu: uplink.mtu,
+        others: uplink.others.iter().map(ToString::to_string).collect(),
     });
     uplinks.collect()
 }

@@ -111,6 +111,9 @@ pub struct UplinkStatus {
     pub driver: String,
     /// MTU, bytes.
     pub mtu: u32,
+    /// Programs of somebody else on it, as `name (id 17) at tcx, before nve`.
+    #[serde(default)]
+    pub others: Vec<String>,
 }
 
 /// A port of this host.

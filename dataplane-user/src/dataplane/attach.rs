@@ -52,7 +52,7 @@ impl Dataplane {
         driver: &str,
         mode: UplinkMode,
     ) -> Result<Hooks, Error> {
-        self.refuse_rivals(TC_INGRESS, device)?;
+        self.refuse_rivals(device)?;
         self.attach_tc(TC_INGRESS, device)?;
         let hooks = match mode {
             UplinkMode::Tc => Hooks::Tc,
@@ -102,7 +102,7 @@ impl Dataplane {
 
     /// Attaches to a port's device, or takes over what is attached.
     pub fn attach_port(&mut self, device: &Device, mode: PortMode) -> Result<(), Error> {
-        self.refuse_rivals(TC_EGRESS, device)?;
+        self.refuse_rivals(device)?;
         self.attach_tc(TC_EGRESS, device)?;
         match mode {
             PortMode::Tc => self.detach_hook("xdp", device.ifindex)?,
@@ -170,13 +170,13 @@ impl Dataplane {
         let first = others.filter(Foreign::is_rival).find(|rival| rival.before);
         let Some(rival) = first else { return Ok(()) };
         self.detach_hook(hook.as_str(), device.ifindex)?;
-        Err(explain::rival(name, device, &rival))
+        Err(in_use(device, rival))
     }
 
     /// One dataplane for one device: two would take packets from each other.
-    fn refuse_rivals(&self, name: &'static str, device: &Device) -> Result<(), Error> {
+    fn refuse_rivals(&self, device: &Device) -> Result<(), Error> {
         let rival = self.others(device).into_iter().find(Foreign::is_rival);
-        rival.map_or(Ok(()), |rival| Err(explain::rival(name, device, &rival)))
+        rival.map_or(Ok(()), |rival| Err(in_use(device, rival)))
     }
 
     /// `driver` is an uplink's; a port has none.
@@ -264,6 +264,13 @@ impl Dataplane {
             }
         }
         Ok(pins)
+    }
+}
+
+fn in_use(device: &Device, rival: Foreign) -> Error {
+    Error::InUse {
+        interface: device.name.clone(),
+        rival,
     }
 }
 

@@ -1,21 +1,9 @@
 //! Why a program could not be attached, and what to do about it.
 
 use super::{
-    Error,
     foreign::Foreign,
-    links::{Device, Hook, LinkFailure},
+    links::{Hook, LinkFailure},
 };
-
-/// Refusal to share a device with another nved.
-pub(super) fn rival(program: &'static str, device: &Device, rival: &Foreign) -> Error {
-    Error::Attach {
-        program,
-        interface: device.name.clone(),
-        reason: format!(
-            "the dataplane of another nved is there: {rival}; unload that one, or start nved with its --pin"
-        ),
-    }
-}
 
 /// What a TC attachment failed for, and what to do.
 pub(super) fn tc(failure: &LinkFailure, hook: Hook) -> String {

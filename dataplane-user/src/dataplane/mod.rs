@@ -87,6 +87,16 @@ pub enum Error {
         /// Why, and what to do.
         reason: String,
     },
+    /// Another nved has the device: two would take packets from each other.
+    #[error(
+        "interface {interface} is in use by the dataplane of another nved: {rival}; unload that one, or start nved with its --pin"
+    )]
+    InUse {
+        /// The device.
+        interface: String,
+        /// Its program.
+        rival: foreign::Foreign,
+    },
     /// A map cannot be read or written.
     #[error("map {map}: {source}")]
     Map {

@@ -54,13 +54,14 @@ pub fn version_into(out: &mut impl Write, client: &str, agent: Option<&Version>)
 }
 
 fn uplinks(uplinks: &[UplinkStatus]) -> Table {
-    let mut table = Table::new(&["UPLINK", "MODE", "DRIVER", "MTU"], &[]);
+    let mut table = Table::new(&["UPLINK", "MODE", "DRIVER", "MTU", "OTHERS"], &[]);
     for uplink in uplinks {
         table.row(vec![
             uplink.interface.clone(),
             uplink.mode.clone(),
             uplink.driver.clone(),
             uplink.mtu.to_string(),
+            uplink.others.join("; "),
         ]);
     }
     table

@@ -27,6 +27,12 @@ pub struct PacketSocket(OwnedFd);
 impl PacketSocket {
     /// Opens it; from then on it collects frames.
     pub fn open(netns: &Netns, interface: &str) -> Result<Self> {
+        Self::open_for(netns, interface, EVERYTHING)
+    }
+
+    /// One that collects frames of one `EtherType` as the host's protocols get them: after TC,
+    /// without their outermost VLAN tag.
+    pub fn open_for(netns: &Netns, interface: &str, ethertype: u16) -> Result<Self> {
         let bound = || {
             let index = rustix::net::netdevice::name_to_index(
                 rustix::net::socket(
@@ -36,7 +42,7 @@ impl PacketSocket {
                 )?,
                 interface,
             )?;
-            let socket = bind(i32::try_from(index)?)?;
+            let socket = bind(i32::try_from(index)?, ethertype)?;
             sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER)?;
             Ok(Self(socket))
         };
@@ -72,8 +78,11 @@ impl PacketSocket {
     }
 }
 
-fn bind(index: i32) -> io::Result<OwnedFd> {
-    let all = u16::to_be(0x0003);
+/// `ETH_P_ALL`.
+const EVERYTHING: u16 = 0x0003;
+
+fn bind(index: i32, ethertype: u16) -> io::Result<OwnedFd> {
+    let all = ethertype.to_be();
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
     // SAFETY: takes plain numbers.
     let fd = unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(all)) };

@@ -1,0 +1,315 @@
+//! Programs of others on the same devices, and a second `nved` on the same uplink.
+
+use anyhow::{Context, Result, ensure};
+use aya::programs::{
+    SchedClassifier, TcAttachType, Xdp, XdpMode,
+    tc::{NlOptions, TcAttachOptions, TcHandle, qdisc_add_clsact},
+};
+use dataplane_tests::{
+    net::{
+        SOON, Site, inside, ping, proof, refused,
+        stream::{STEADY, Stream},
+    },
+    stranger::{seen, stranger},
+};
+use serde_json::Value;
+use xtask::lab::{Nve, NveSpec, TempDir, output, remove_pins, wait_until};
+
+const PORT: &str = "blue/blue-vm1";
+const B: &str = "10.0.0.7";
+const VMS: [&str; 4] = ["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"];
+
+/// Another `nved` for the uplink of `host-a`, with store, socket and pins of its own.
+fn second(site: &Site, dir: &TempDir, mode: &str, flags: &[&str]) -> NveSpec {
+    let mut pin = site.nves[0].spec().pin.clone();
+    pin.set_file_name(format!(
+        "{}-two",
+        pin.file_name().unwrap_or_default().display()
+    ));
+    let mut spec = NveSpec::new("host-a", mode, dir.path(), pin);
+    spec.flags = flags.iter().map(ToString::to_string).collect();
+    spec
+}
+
+fn a_second_is_refused(mode: &str, hook: &str) {
+    let both = |site: &mut Site| {
+        site.start_as(0, mode, |spec| {
+            spec.flags = vec![format!("--tc-hook={hook}")];
+        })?;
+        site.start(1, mode)?;
+        for host in [0, 1] {
+            site.apply(host, &site.demo())?;
+        }
+        site.like_wires()?;
+        site.ready()?;
+        let stream = Stream::start(site.vm("blue-vm1"), site.vm("blue-vm2"), B, STEADY)?;
+        let dir = TempDir::new("second")?;
+        for stopped in [false, true] {
+            for other_hook in ["tcx", "clsact"] {
+                let spec = second(site, &dir, mode, &["--tc-hook", other_hook]);
+                let said = output(&mut spec.daemon(site.host(0))?, SOON)?;
+                refused(&said, 1, &["eth0", "another nved", "--pin"])?;
+                ensure!(!spec.pin.exists(), "it left {}", spec.pin.display());
+            }
+            stream.flows(u64::from(STEADY / 10))?;
+            if !stopped {
+                site.nves[0].stop();
+            }
+        }
+        println!("{}", stream.lossless()?);
+        site.resume(0)?;
+        site.ready()?;
+        site.conserved()
+    };
+    proof(Site::bare("cotwo", &VMS), both);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_second_nved_on_a_tcx_uplink_is_refused() {
+    a_second_is_refused("tc", "tcx");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_second_nved_on_a_clsact_uplink_is_refused() {
+    a_second_is_refused("tc", "clsact");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_second_nved_on_an_xdp_uplink_is_refused() {
+    a_second_is_refused("xdp", "tcx");
+}
+
+/// What the status of `host-a` says of other programs on its uplink.
+fn others(site: &Site) -> Result<Vec<String>> {
+    let status = site.ask(0, &["status"])?;
+    let others = status["uplinks"][0]["others"]
+        .as_array()
+        .context("no others")?;
+    Ok(others
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect())
+}
+
+fn told(site: &Site, words: &str) -> Result<()> {
+    wait_until(&format!("{words:?} in the status"), SOON, || {
+        let others = others(site)?;
+        ensure!(
+            others.iter().any(|other| other.contains(words)),
+            "{others:?}"
+        );
+        Ok(Some(()))
+    })
+}
+
+/// Whether `ip` shows this program as the XDP program of the uplink of `host-a`.
+fn at_xdp(site: &Site, id: u32) -> Result<bool> {
+    let links = site
+        .host(0)
+        .exec(&["ip", "-details", "link", "show", "eth0"])?;
+    Ok(links.stdout.contains(&format!(" id {id} ")))
+}
+
+fn an_xdp_program_is_not_displaced(how: XdpMode) {
+    proof(Site::bare("coxdp", &["blue-vm1"]), |site| {
+        let mut object = stranger()?;
+        let program = object
+            .program_mut("xyz_xdp_ingress")
+            .context("no program")?;
+        let program: &mut Xdp = program.try_into()?;
+        program.load()?;
+        inside(site.host(0), || Ok(program.attach("eth0", how)?))?;
+        let id = program.info()?.id();
+        ensure!(at_xdp(site, id)?, "the other program is not even attached");
+        site.start(0, "auto")?;
+        site.nvectl(0, &["unload"])?.success()?;
+        site.nves[0].stop();
+        "xdp".clone_into(&mut site.nves[0].spec_mut().mode);
+        let said = output(&mut site.nves[0].spec().daemon(site.host(0))?, SOON)?;
+        refused(
+            &said,
+            7,
+            &["eth0", &format!("(id {id})"), "--uplink-mode tc"],
+        )?;
+        ensure!(at_xdp(site, id)?, "it was displaced");
+        "tc".clone_into(&mut site.nves[0].spec_mut().mode);
+        site.resume(0)?;
+        site.apply(0, &site.demo())?;
+        site.becomes(0, PORT, "Ready")?;
+        told(
+            site,
+            &format!("xyz_xdp_ingress (id {id}) at xdp, before nve"),
+        )?;
+        ensure!(at_xdp(site, id)?, "it was displaced by a tc uplink");
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_native_xdp_program_of_somebody_else_is_not_displaced() {
+    an_xdp_program_is_not_displaced(XdpMode::Driver);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_generic_xdp_program_of_somebody_else_is_not_displaced() {
+    an_xdp_program_is_not_displaced(XdpMode::Skb);
+}
+
+/// An XDP program on a port's device: `mode: xdp` waits, and says for whom.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn an_xdp_port_waits_for_a_program_of_somebody_else() {
+    proof(Site::alone("coport"), |site| {
+        site.becomes(0, PORT, "Ready")?;
+        let status = site.ask(0, &["status"])?;
+        let ports = status["ports"].as_array().context("no ports")?;
+        let port = ports.iter().find(|port| port["name"] == "blue-vm1");
+        let device = port.and_then(|port| port["interface"].as_str());
+        let device = device.context("no interface")?.to_owned();
+        let mut object = stranger()?;
+        let program = object.program_mut("xyz_xdp_egress").context("no program")?;
+        let program: &mut Xdp = program.try_into()?;
+        program.load()?;
+        let link = inside(site.host(0), || {
+            Ok(program.attach(&device, XdpMode::Driver)?)
+        })?;
+        let mode = site.demo().replace("  attach:", "  mode: xdp\n  attach:");
+        site.apply(0, &mode)?;
+        let state = site.becomes(0, PORT, "Pending: ")?;
+        ensure!(
+            state.contains("xyz_xdp_egress") && state.contains("`mode: tc`"),
+            "{state}"
+        );
+        program.detach(link)?;
+        site.becomes(0, PORT, "Ready").map(drop)
+    });
+}
+
+/// The order of attachment is the order of programs, and unload takes nobody along.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn tcx_programs_of_somebody_else_stay_in_order_and_run() {
+    proof(Site::bare("cotcx", &VMS), |site| {
+        let mut early = stranger()?;
+        attach_tcx(site, &mut early)?;
+        for host in [0, 1] {
+            site.start(host, "tc")?;
+            site.apply(host, &site.demo())?;
+        }
+        site.ready()?;
+        let mut late = stranger()?;
+        attach_tcx(site, &mut late)?;
+        told(site, "xyz_tc_ingress")?;
+        told(site, "before nve")?;
+        told(site, "after nve")?;
+        ensure!(others(site)?.len() == 2, "{:?}", others(site)?);
+        let runs = |site: &Site| -> Result<()> {
+            let before = (seen(&early)?, seen(&late)?);
+            ping(site.host(1), "192.0.2.1", 56)?;
+            let after = (seen(&early)?, seen(&late)?);
+            ensure!(after.0 >= before.0 + 3, "{before:?} {after:?}");
+            ensure!(after.1 >= before.1 + 3, "{before:?} {after:?}");
+            Ok(())
+        };
+        ping(site.vm("blue-vm1"), B, 56)?;
+        runs(site)?;
+        site.nves[0].kill()?;
+        site.resume(0)?;
+        site.ready()?;
+        ping(site.vm("blue-vm1"), B, 56)?;
+        runs(site)?;
+        site.nvectl(0, &["unload"])?.success()?;
+        runs(site)
+    });
+}
+
+fn attach_tcx(site: &Site, object: &mut aya::Ebpf) -> Result<()> {
+    let program = object.program_mut("xyz_tc_ingress").context("no program")?;
+    let program: &mut SchedClassifier = program.try_into()?;
+    program.load()?;
+    inside(site.host(0), || {
+        program.attach("eth0", TcAttachType::Ingress)?;
+        Ok(())
+    })
+}
+
+/// Puts a filter of somebody else at clsact, with this priority and handle 1.
+fn filter(site: &Site, object: &mut aya::Ebpf, priority: u16) -> Result<()> {
+    let program = object.program_mut("xyz_tc_ingress").context("no program")?;
+    let program: &mut SchedClassifier = program.try_into()?;
+    if program.fd().is_err() {
+        program.load()?;
+    }
+    inside(site.host(0), || {
+        // There already for the second filter.
+        let _ = qdisc_add_clsact("eth0");
+        let options = NlOptions {
+            priority,
+            handle: TcHandle::new(0, 1),
+            ..NlOptions::default()
+        };
+        program.attach_with_options(
+            "eth0",
+            TcAttachType::Ingress,
+            TcAttachOptions::Netlink(options),
+        )?;
+        Ok(())
+    })
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn clsact_filters_of_somebody_else_stay_and_run() {
+    proof(Site::bare("cocls", &VMS), |site| {
+        let mut early = stranger()?;
+        filter(site, &mut early, 1)?;
+        let mut late = stranger()?;
+        filter(site, &mut late, 60_000)?;
+        let clsact = |spec: &mut NveSpec| spec.flags = vec!["--tc-hook=clsact".to_owned()];
+        site.start_as(0, "tc", clsact)?;
+        site.start(1, "tc")?;
+        for host in [0, 1] {
+            site.apply(host, &site.demo())?;
+        }
+        site.ready()?;
+        ping(site.vm("blue-vm1"), B, 56)?;
+        let before = (seen(&early)?, seen(&late)?);
+        ping(site.host(1), "192.0.2.1", 56)?;
+        ensure!(seen(&early)? >= before.0 + 3 && seen(&late)? >= before.1 + 3);
+        site.nvectl(0, &["unload"])?.success()?;
+        ping(site.host(1), "192.0.2.1", 56)?;
+        ensure!(seen(&early)? >= before.0 + 6 && seen(&late)? >= before.1 + 6);
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_filter_of_somebody_else_in_our_place_is_not_displaced() {
+    proof(Site::bare("copri", &["blue-vm1"]), |site| {
+        let mut object = stranger()?;
+        filter(site, &mut object, 0x6558)?;
+        let dir = TempDir::new("prio")?;
+        let pin = std::path::Path::new(xtask::lab::BPFFS).join(xtask::lab::unique("prio"));
+        let mut spec = NveSpec::new("host-a", "tc", dir.path(), pin.clone());
+        spec.flags = vec!["--tc-hook=clsact".to_owned()];
+        let said = output(&mut spec.daemon(site.host(0))?, SOON)?;
+        remove_pins(&pin)?;
+        refused(&said, 7, &["eth0", "priority 25944", "--tc-hook tcx"])?;
+        let before = seen(&object)?;
+        ping(site.host(1), "192.0.2.1", 56)?;
+        ensure!(seen(&object)? >= before + 3, "it was displaced");
+        spec.flags = vec!["--tc-hook=tcx".to_owned()];
+        let nve = Nve::start_with(site.host(0), spec)?;
+        ping(site.host(1), "192.0.2.1", 56)?;
+        ensure!(seen(&object)? >= before + 6, "it does not run beside tcx");
+        drop(nve);
+        Ok(())
+    });
+}
