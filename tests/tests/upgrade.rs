@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use aya::{
     EbpfLoader,
     maps::{Array, HashMap, MapData, MapInfo},
-    programs::{ProgramInfo, SchedClassifier, TcAttachType, links::FdLink},
+    programs::{ProgramInfo, SchedClassifier, TcAttachType, links::FdLink, loaded_programs},
 };
 use dataplane_common::abi::{VERSION, config::Config, stats::COUNTERS_LEN};
 use dataplane_tests::{
@@ -14,7 +14,7 @@ use dataplane_tests::{
     },
     other_build::other_build,
 };
-use dataplane_user::dataplane::{OBJECT, layout::MAPS};
+use dataplane_user::dataplane::{OBJECT, layout::MAPS, running::Running};
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
 use std::{
     collections::BTreeSet,
@@ -41,11 +41,12 @@ fn again(site: &mut Site, host: usize) -> Result<()> {
     Ok(())
 }
 
-/// Tags of the programs at the uplink of `host-a`.
+/// Tags of the programs that the pins of `host-a` run.
 fn tags(site: &Site) -> Result<BTreeSet<u64>> {
-    let attached = || SchedClassifier::query_tcx("eth0", TcAttachType::Ingress).map_err(Into::into);
-    let (_, programs) = inside(site.host(0), attached)?;
-    Ok(programs.iter().map(ProgramInfo::tag).collect())
+    let running = Running::read(&site.nves[0].spec().pin)?;
+    let ours = |info: &ProgramInfo| running.programs.contains(&info.id());
+    let programs = loaded_programs().flatten().filter(ours);
+    Ok(programs.map(|info| info.tag()).collect())
 }
 
 /// Both agents end in every way and come again, as this build and as the other.
@@ -80,6 +81,19 @@ fn survives_all(site: &mut Site) -> Result<()> {
 #[ignore = "needs root: cargo xtask test"]
 fn nothing_is_lost_over_kill_restart_and_upgrade_at_tc() {
     proof(Site::up("uptc", "tc"), survives_all);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn nothing_is_lost_over_kill_restart_and_upgrade_at_clsact() {
+    proof(Site::forced("upcls", "tc", "--tc-hook=clsact"), |site| {
+        let pins = fs::read_dir(site.nves[0].spec().pin.join("links"))?;
+        let names = pins.map(|pin| Ok(pin?.file_name().display().to_string()));
+        let names: Vec<String> = names.collect::<Result<_>>()?;
+        let clsact = |name: &String| name.starts_with("clsact-");
+        ensure!(names.len() == 3 && names.iter().all(clsact), "{names:?}");
+        survives_all(site)
+    });
 }
 
 #[test]

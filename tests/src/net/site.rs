@@ -33,6 +33,17 @@ impl Site {
         Ok(site)
     }
 
+    /// [`Site::up`] with one more flag for both `nved`s.
+    pub fn forced(name: &str, mode: &str, flag: &str) -> Result<Self> {
+        let mut site = Self::bare(name, &VMS)?;
+        for host in [0, 1] {
+            site.start_as(host, mode, |spec| spec.flags.push(flag.to_owned()))?;
+            site.apply(host, &site.demo())?;
+        }
+        site.ready()?;
+        Ok(site)
+    }
+
     /// Both hosts and namespaces of these tenants; no `nved` yet.
     pub fn bare(name: &str, tenants: &[&str]) -> Result<Self> {
         let prefix = unique(name);

@@ -4,7 +4,7 @@ use super::{SOON, inside};
 use anyhow::{Context, Result, ensure};
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
 };
 use xtask::lab::{Netns, run};
@@ -27,7 +27,7 @@ pub fn ping(from: &Netns, to: &str, size: u16) -> Result<()> {
 
 /// Sends bytes over TCP both ways and compares them: a question, its echo reversed.
 pub fn tcp(client: &Netns, server: &Netns, address: &str, bytes: usize) -> Result<()> {
-    let address: Ipv4Addr = address.parse()?;
+    let address: IpAddr = address.parse()?;
     let listener = inside(server, || Ok(TcpListener::bind((address, 0))?))?;
     let at = listener.local_addr()?;
     let echo = thread::spawn(move || answer(&listener, bytes));

@@ -6,7 +6,7 @@ use std::process::Command;
 use xtask::shell;
 
 /// What the build links, and what tests and demo run.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "build-essential",
     "pkg-config",
     "libelf-dev",
@@ -18,10 +18,11 @@ const PACKAGES: [&str; 11] = [
     "iperf3",
     "iputils-ping",
     "curl",
+    "dropbear-bin",
 ];
 
 /// The same on a machine without dpkg: a file that shows that the package is there.
-const WITNESSES: [(&str, &str); 11] = [
+const WITNESSES: [(&str, &str); 12] = [
     ("a C compiler", "cc"),
     ("pkg-config", "pkg-config"),
     ("libelf headers", "/usr/include/libelf.h"),
@@ -33,6 +34,7 @@ const WITNESSES: [(&str, &str); 11] = [
     ("iperf3", "iperf3"),
     ("ping", "ping"),
     ("curl", "curl"),
+    ("dropbear", "dropbear"),
 ];
 
 /// Is this a system whose packages we know?
