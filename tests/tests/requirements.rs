@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use dataplane_tests::net::{SOON, Site, proof, refused};
 use std::{path::Path, process::Command};
-use xtask::lab::{BPFFS, Netns, Output, bin_dir, output, remove_pins, unique};
+use xtask::lab::{BPFFS, Netns, Output, Proc, bin_dir, output, remove_pins, unique, wait_until};
 
 /// Runs `nved` in a namespace with these flags until it gives up; its pins are removed then.
 fn nved(site: &Site, netns: &Netns, flags: &[&str]) -> Result<Output> {
@@ -49,6 +49,63 @@ fn without_privileges_it_says_what_to_do() {
             7,
             &["CAP_BPF", "CAP_NET_ADMIN", "CAP_SYS_ADMIN", "root"],
         )
+    });
+}
+
+/// `nved` in a mount namespace of its own, after a shell command that changes it.
+fn elsewhere(site: &Site, change: &str, pin: &Path) -> Result<Command> {
+    let mut command = site.host(0).command("unshare");
+    let script = format!("{change} && exec \"$0\" \"$@\"");
+    command.args(["--mount", "sh", "-c", &script]);
+    command.arg(bin_dir()?.join("nved"));
+    complete(site, &mut command, pin, &[])?;
+    Ok(command)
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn without_btf_it_says_so() {
+    proof(Site::bare("reqbtf", &[]), |site| {
+        let hide = "mount -t tmpfs none /sys/kernel/btf";
+        let mut command = elsewhere(site, hide, Path::new("/sys/fs/bpf/nvet-none"))?;
+        let said = output(&mut command, SOON)?;
+        refused(&said, 7, &["no BTF", "CONFIG_DEBUG_INFO_BTF"])
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn pins_that_cannot_be_on_a_bpffs_are_refused() {
+    proof(Site::bare("reqpin", &[]), |site| {
+        let said = nved(site, site.host(0), &["--pin", "/proc/nve"])?;
+        refused(&said, 7, &["bpf file system on /proc/nve", "--pin"])
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_bpffs_that_is_not_mounted_is_mounted() {
+    proof(Site::bare("reqfs", &[]), |site| {
+        for (root, pin) in [("/sys/fs/bpf", "nve"), ("/sys/fs/bpf", "deep/er/nve")] {
+            let pin = Path::new(root).join(pin);
+            let mut command = elsewhere(site, "umount /sys/fs/bpf", &pin)?;
+            let mut nved = Proc::spawn(&mut command)?;
+            let look = |nved: &Proc| -> Result<Output> {
+                let mut look = Command::new("nsenter");
+                look.arg(format!("--mount=/proc/{}/ns/mnt", nved.pid()));
+                look.args(["--", "sh", "-c"]);
+                look.arg(format!("stat -f -c %T {root} && ls {}/maps", pin.display()));
+                output(&mut look, SOON)
+            };
+            wait_until("pins on a bpffs", SOON, || {
+                nved.still_running()?;
+                let said = look(&nved)?.success()?.stdout;
+                ensure!(said.starts_with("bpf_fs\n"), "{said}");
+                ensure!(said.contains("LOOKUP"), "{said}");
+                Ok(Some(()))
+            })?;
+        }
+        Ok(())
     });
 }
 

@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use aya::util::KernelVersion;
 use rustix::{
     fs::statfs,
     mount::{MountFlags, mount},
-    process::{Resource, Rlimit, setrlimit},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
     thread::{CapabilitySet, capabilities},
 };
 
@@ -29,6 +30,16 @@ pub enum Lack {
         /// Where it was looked for.
         path: &'static str,
     },
+    /// Locked memory.
+    #[error(
+        "locked memory is limited to {limit} bytes, and kernel {kernel} charges maps to that; set `ulimit -l unlimited` (systemd: LimitMEMLOCK=infinity), or give nved CAP_SYS_RESOURCE"
+    )]
+    Memlock {
+        /// The limit, bytes.
+        limit: u64,
+        /// The running kernel.
+        kernel: String,
+    },
     /// A file system for pins.
     #[error(
         "cannot mount a bpf file system on {path}: {source}; mount one there (`mount -t bpf bpf {path}`) or name another with --pin",
@@ -48,7 +59,6 @@ pub fn machine() -> Result<(), Lack> {
     if !Path::new(VMLINUX_BTF).exists() {
         return Err(Lack::Btf { path: VMLINUX_BTF });
     }
-    // Kernels before 5.11 charge maps to this limit; newer ones do not care.
     let unlimited = Rlimit {
         current: None,
         maximum: None,
@@ -56,7 +66,9 @@ pub fn machine() -> Result<(), Lack> {
     if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
         tracing::debug!("limit on locked memory stays as it is: {error}");
     }
-    Ok(())
+    let limit = getrlimit(Resource::Memlock).current;
+    // If the version cannot be read, the first system call will tell.
+    KernelVersion::current().map_or(Ok(()), |kernel| check_memlock(kernel, limit))
 }
 
 /// Makes sure that `pin` lies on a bpffs; mounts one on `/sys/fs/bpf` if it lies
@@ -79,6 +91,21 @@ pub fn bpffs(pin: &Path) -> Result<(), Lack> {
     mount("bpf", root, "bpf", flags, c"mode=0700").map_err(|errno| lack(errno.into()))?;
     tracing::info!("mounted a bpf file system on {}", root.display());
     Ok(())
+}
+
+/// Maps are charged to the limit before kernel 5.11 (commit 755e5d55367a charges hash maps, and
+/// its neighbours the others, to the memory cgroup instead).
+fn check_memlock(kernel: KernelVersion, limit: Option<u64>) -> Result<(), Lack> {
+    match limit {
+        Some(limit) if kernel < KernelVersion::new(5, 11, 0) => Err(Lack::Memlock {
+            limit,
+            kernel: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+        }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 const VMLINUX_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -141,6 +168,15 @@ mod tests {
         assert_eq!(missing_capabilities(few), ["CAP_SYS_ADMIN"]);
         let admin = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
         assert!(missing_capabilities(admin).is_empty());
+    }
+
+    #[test]
+    fn locked_memory_matters_to_old_kernels_only() {
+        let (old, new) = (KernelVersion::new(5, 10, 9), KernelVersion::new(5, 11, 0));
+        assert!(check_memlock(new, Some(65_536)).is_ok());
+        assert!(check_memlock(old, None).is_ok());
+        let lack = check_memlock(old, Some(65_536)).expect_err("too little");
+        assert!(lack.to_string().contains("65536 bytes"));
     }
 
     #[test]
