@@ -93,8 +93,7 @@ pub fn bpffs(pin: &Path) -> Result<(), Lack> {
     Ok(())
 }
 
-/// Maps are charged to the limit before kernel 5.11 (commit 755e5d55367a charges hash maps, and
-/// its neighbours the others, to the memory cgroup instead).
+/// Maps are charged to this limit before kernel 5.11, and to the memory cgroup since.
 fn check_memlock(kernel: KernelVersion, limit: Option<u64>) -> Result<(), Lack> {
     match limit {
         Some(limit) if kernel < KernelVersion::new(5, 11, 0) => Err(Lack::Memlock {

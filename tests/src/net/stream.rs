@@ -31,6 +31,7 @@ const LINGER: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Stream {
     stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
     arrived: Arc<AtomicU64>,
     sender: Option<JoinHandle<(u64, Duration)>>,
     receiver: Option<JoinHandle<Vec<u64>>>,
@@ -62,15 +63,26 @@ impl Stream {
         let sender = inside(from, || Ok(UdpSocket::bind("0.0.0.0:0")?))?;
         let (stop, arrived) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (until, told) = (stop.clone(), arrived.clone());
+        let sent = Arc::<AtomicU64>::default();
         Ok(Self {
             receiver: Some(thread::spawn(move || receive(&receiver, &until, &told))),
             sender: Some(thread::spawn({
-                let until = stop.clone();
-                move || send(&sender, to, u64::from(per_second), &until)
+                let (until, told) = (stop.clone(), sent.clone());
+                let pace = Pace {
+                    to,
+                    per_second: per_second.into(),
+                };
+                move || send(&sender, &pace, &until, &told)
             })),
             stop,
+            sent,
             arrived,
         })
+    }
+
+    /// Datagrams sent so far: the number of the next one.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Datagrams that arrived so far.
@@ -161,8 +173,15 @@ impl fmt::Display for Tally {
     }
 }
 
+/// Where to, and how fast.
+struct Pace {
+    to: SocketAddr,
+    per_second: u64,
+}
+
 /// Sends on the beat until told to stop; how many, and for how long.
-fn send(socket: &UdpSocket, to: SocketAddr, per_second: u64, stop: &AtomicBool) -> (u64, Duration) {
+fn send(socket: &UdpSocket, pace: &Pace, stop: &AtomicBool, told: &AtomicU64) -> (u64, Duration) {
+    let Pace { to, per_second } = *pace;
     let (started, mut sent, mut skipped) = (Instant::now(), 0_u64, 0_u64);
     while !stop.load(Ordering::Relaxed) {
         let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -172,6 +191,7 @@ fn send(socket: &UdpSocket, to: SocketAddr, per_second: u64, stop: &AtomicBool) 
         skipped += due - now;
         while sent < now && socket.send_to(&sent.to_be_bytes(), to).is_ok() {
             sent += 1;
+            told.store(sent, Ordering::Relaxed);
         }
         thread::sleep(BEAT);
     }
