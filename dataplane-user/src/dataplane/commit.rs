@@ -69,7 +69,7 @@ impl Dataplane {
             .map_or(String::new(), |n| format!(" (room for {n})"));
         if map == "LOOKUP" {
             format!(
-                "map {map} is full{room}; set a larger lookup-capacity, run `nvectl unload`, and start nved again"
+                "map {map} is full{room}; set a larger lookup-capacity and restart nved (no traffic is lost)"
             )
         } else {
             format!("map {map} is full{room}; move ports or VM networks to another host")
