@@ -9,10 +9,10 @@ use super::{
     Dataplane, Error, clsact,
     explain::{self, chain},
     foreign::{self, Foreign},
-    links::{self, Device, Hook, LINKS, parse_pin, pin_path},
+    links::{self, Device, Hook, LINKS, LinkFailure, parse_pin, pin_path},
     load::{MAPS_FOLDER, TC_EGRESS, TC_INGRESS, XDP_EGRESS, XDP_INGRESS},
     maps::failed,
-    running,
+    qdisc, running,
 };
 use crate::{policy::document::PortMode, settings::UplinkMode};
 
@@ -40,6 +40,8 @@ impl Hooks {
 pub struct Removed {
     /// As `interface hook`.
     pub detached: Vec<String>,
+    /// Indexes of these interfaces.
+    pub devices: BTreeSet<u32>,
     /// Files.
     pub pins: usize,
 }
@@ -137,8 +139,10 @@ impl Dataplane {
             self.detach_hook(&hook, ifindex)?;
             let name = name.unwrap_or_else(|| format!("interface {ifindex}"));
             removed.detached.push(format!("{name} {hook}"));
+            removed.devices.insert(ifindex);
             removed.pins += 1;
         }
+        qdisc::release_all(&self.pin).map_err(pin_failed(&self.pin))?;
         let folder = self.pin.join(MAPS_FOLDER);
         for file in [entries(&folder)?, entries(&self.pin.join(LINKS))?].concat() {
             std::fs::remove_file(&file).map_err(pin_failed(&file))?;
@@ -153,11 +157,14 @@ impl Dataplane {
 
     fn attach_tc(&mut self, name: &'static str, device: &Device) -> Result<(), Error> {
         let hook = self.tc_hook;
+        let folder = self.pin.clone();
         let pin = self.pin_for(name, hook.as_str(), device)?;
         let program = self.classifier(name)?;
         let done = match hook {
             Hook::Tcx => links::tcx(program, device, &pin),
-            Hook::Clsact => clsact::attach(program, device, &pin),
+            Hook::Clsact => qdisc::ensure(&folder, device)
+                .map_err(LinkFailure::from)
+                .and_then(|()| clsact::attach(program, device, &pin)),
         };
         done.map_err(|failure| Error::Attach {
             program: name,
@@ -230,7 +237,11 @@ impl Dataplane {
         links::detach(&pin, hook, ifindex).map_err(|failure| Error::Pin {
             path: pin,
             source: std::io::Error::other(chain(&failure)),
-        })
+        })?;
+        if hook == Hook::Clsact.as_str() {
+            qdisc::release(&self.pin, ifindex).map_err(pin_failed(&self.pin))?;
+        }
+        Ok(())
     }
 
     fn add_tx_port(&mut self, ifindex: u32) -> Result<(), Error> {

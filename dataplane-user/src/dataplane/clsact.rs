@@ -14,7 +14,7 @@ use libbpf_rs::{ErrorKind, TC_INGRESS, TcHook};
 
 use super::links::{Device, LinkFailure};
 
-/// Attaches the filter, or replaces the program of one that an earlier nved made.
+/// Attaches the filter to the qdisc that is there, or replaces the program of one that an earlier nved made.
 pub fn attach(
     program: &mut SchedClassifier,
     device: &Device,
@@ -22,7 +22,6 @@ pub fn attach(
 ) -> Result<(), LinkFailure> {
     let fd = program.fd()?.try_clone()?;
     let mut hook = hook(fd.as_fd(), device.ifindex);
-    hook.create()?;
     if pin.exists() {
         hook.replace(true);
     } else {

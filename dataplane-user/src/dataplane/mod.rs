@@ -3,7 +3,7 @@
 //! * [`require`]: what the machine must have.
 //! * [`load`]: the object and its pinned maps.
 //! * [`adopt`], [`layout`] and [`running`]: what an earlier nved left, and whether it can stay.
-//! * [`attach`], [`links`] and [`clsact`]: programs on devices; [`foreign`]: those of others.
+//! * [`attach`], [`links`], [`clsact`] and [`qdisc`]: programs on devices; [`foreign`]: those of others.
 //! * [`maps`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -20,6 +20,7 @@ pub mod layout;
 pub mod links;
 pub mod load;
 pub mod maps;
+pub mod qdisc;
 pub mod read;
 pub mod require;
 pub mod running;
