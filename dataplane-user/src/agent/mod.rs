@@ -261,7 +261,9 @@ impl Agent {
             .dataplane
             .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
             .map_err(|error| error.to_string())?;
-        let devices = self.ports.remove_others(&BTreeSet::new(), &seen).await;
+        let mut devices = self.ports.remove_others(&BTreeSet::new(), &seen).await;
+        let theirs = self.ports.remove_of_other_hosts(&removed.devices, &seen);
+        devices.extend(theirs.await);
         tracing::info!("unloaded in {:?}", started.elapsed());
         Ok(Unloaded {
             detached: removed.detached,

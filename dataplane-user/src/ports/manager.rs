@@ -15,7 +15,7 @@ use super::{
     veth::{self, Pair},
 };
 use crate::{
-    netdev::Inventory,
+    netdev::{Inventory, NetDevice},
     policy::{PortKey, document::Attach},
     settings::Settings,
 };
@@ -109,11 +109,31 @@ impl Manager {
             .iter()
             .map(|port| names::alias(&self.host, port))
             .collect();
+        let others = seen.devices().filter(|device| {
+            names::is_ours(&self.host, &device.alias) && !aliases.contains(&device.alias)
+        });
+        self.remove(others).await
+    }
+
+    /// Removes the pairs that an nved with another `--host` made, where their programs were
+    /// ours, that is, pinned in our folder; their names.
+    pub async fn remove_of_other_hosts(
+        &self,
+        detached: &BTreeSet<u32>,
+        seen: &Inventory,
+    ) -> Vec<String> {
+        let theirs = seen.devices().filter(|device| {
+            let alias = &device.alias;
+            names::is_port(alias)
+                && !names::is_ours(&self.host, alias)
+                && detached.contains(&device.ifindex)
+        });
+        self.remove(theirs).await
+    }
+
+    async fn remove(&self, devices: impl Iterator<Item = &NetDevice>) -> Vec<String> {
         let mut removed = Vec::new();
-        for device in seen.devices() {
-            if !names::is_ours(&self.host, &device.alias) || aliases.contains(&device.alias) {
-                continue;
-            }
+        for device in devices {
             match veth::remove(&self.handle, device.ifindex).await {
                 Ok(()) => removed.push(device.name.clone()),
                 Err(error) => {
