@@ -1,9 +1,7 @@
 //! Namespaces and agents that come and go; the dataplane stays as long as it should.
 
 use anyhow::{Context, Result, ensure};
-use aya::programs::{SchedClassifier, TcAttachType};
-use dataplane_tests::net::{SOON, Site, inside, ping, proof};
-use std::collections::BTreeMap;
+use dataplane_tests::net::{SOON, Site, ping, proof};
 use xtask::lab::{Netns, Proc, wait_until};
 
 const PORT: &str = "blue/blue-vm1";
@@ -126,72 +124,4 @@ fn a_deleted_port_is_detached_and_the_others_stay() {
         site.ready()?;
         ping(site.vm("blue-vm1"), B, 56)
     });
-}
-
-/// All that a dataplane could leave in a namespace, by `ip` and `tc`.
-fn traces(netns: &Netns) -> Result<String> {
-    let links = netns.exec(&["ip", "-details", "link"])?.stdout;
-    let filters = netns.exec(&["tc", "qdisc", "show"])?.stdout;
-    let attached = || SchedClassifier::query_tcx("eth0", TcAttachType::Ingress).map_err(Into::into);
-    let (_, programs) = match netns.exec(&["ip", "link", "show", "eth0"]) {
-        Ok(_) => inside(netns, attached)?,
-        Err(_) => (0, Vec::new()),
-    };
-    Ok(format!(
-        "{links}{filters}{} programs at tcx\n",
-        programs.len()
-    ))
-}
-
-#[test]
-#[ignore = "needs root: cargo xtask test"]
-fn unload_leaves_nothing() {
-    for mode in ["tc", "xdp"] {
-        let vms = ["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"];
-        proof(Site::bare("lifeunl", &vms), |site| {
-            let places: Vec<_> = (0..2)
-                .map(|host| site.host(host).name().to_owned())
-                .chain(vms.iter().map(|vm| site.named(vm)))
-                .collect();
-            let all = |places: &[String]| -> Result<BTreeMap<String, String>> {
-                let one = |name: &String| {
-                    let netns = Netns::adopt(name)?.context("the namespace is gone")?;
-                    let found = traces(&netns);
-                    netns.leave();
-                    Ok((name.clone(), found?))
-                };
-                places.iter().map(one).collect()
-            };
-            wait_until("the underlay's carrier", SOON, || {
-                let up = |text: &String| !text.contains("NO-CARRIER");
-                Ok(all(&places)?.values().all(up).then_some(()))
-            })?;
-            let before = all(&places)?;
-            for host in [0, 1] {
-                site.start(host, mode)?;
-                site.apply(host, &site.demo())?;
-            }
-            site.ready()?;
-            ping(site.vm("blue-vm1"), B, 56)?;
-            ensure!(
-                all(&places)? != before,
-                "a dataplane leaves no trace even while it is there"
-            );
-            for host in [0, 1] {
-                let pin = site.nves[host].spec().pin.clone();
-                ensure!(
-                    pin.join("links").read_dir()?.count() >= 3,
-                    "no links are pinned"
-                );
-                site.nvectl(host, &["unload"])?.success()?;
-                wait_until("nved to end", SOON, || {
-                    Ok((site.nvectl(host, &["status"])?.code() == 3).then_some(()))
-                })?;
-                ensure!(!pin.exists(), "{} is still there", pin.display());
-            }
-            let after = all(&places)?;
-            ensure!(after == before, "before: {before:#?}\nafter: {after:#?}");
-            Ok(())
-        });
-    }
 }
