@@ -10,6 +10,7 @@ pub mod netdev;
 pub mod policy;
 pub mod ports;
 pub mod render;
+pub mod service;
 pub mod settings;
 pub mod store;
 pub mod underlay;

@@ -11,6 +11,7 @@ use dataplane_user::{
         socket,
     },
     dataplane::{self, require},
+    service,
     settings::{Flags, Settings},
     store,
 };
@@ -65,6 +66,7 @@ async fn run(settings: Settings) -> Result<()> {
     }
     let (agent, handle) = started?;
 
+    tokio::spawn(service::follow(handle.view.clone()));
     let (stop, stopped) = watch::channel(false);
     let control = Control {
         agent: handle,
@@ -82,6 +84,7 @@ async fn run(settings: Settings) -> Result<()> {
         _ = interrupt.recv() => tracing::info!("stopping; the dataplane goes on forwarding"),
         ended = &mut agent => ended.context("the agent's task failed")?,
     }
+    service::stopping();
     stop.send_replace(true);
     server.await??;
     std::fs::remove_file(path).ok();
