@@ -74,10 +74,9 @@ fn unload(site: &Site, host: usize) -> Result<()> {
     Ok(())
 }
 
-fn comes_and_goes(site: &mut Site, mode: &str, hook: &str) -> Result<()> {
-    interface(site)?;
-    let places = places(site)?;
-    let before = all_traces(&places)?;
+/// Both hosts with every kind of port, and traffic; the second `nved` of `host-a`, which has to
+/// know what the first made.
+fn in_use(site: &mut Site, mode: &str, hook: &str) -> Result<()> {
     for host in [0, 1] {
         site.start_as(host, mode, |spec| {
             spec.flags = vec!["--tc-hook".into(), hook.into()];
@@ -86,10 +85,16 @@ fn comes_and_goes(site: &mut Site, mode: &str, hook: &str) -> Result<()> {
     }
     site.ready()?;
     ping(site.vm("blue-vm1"), "10.0.0.7", 56)?;
-    // What one nved made, the next has to know.
     site.nves[0].kill()?;
     site.resume(0)?;
-    site.ready()?;
+    site.ready()
+}
+
+fn comes_and_goes(site: &mut Site, mode: &str, hook: &str) -> Result<()> {
+    interface(site)?;
+    let places = places(site)?;
+    let before = all_traces(&places)?;
+    in_use(site, mode, hook)?;
     let with = all_traces(&places)?;
     for ((place, before), (_, with)) in before.iter().zip(&with) {
         let own = place == &site.named("blue-vm3");

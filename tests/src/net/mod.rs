@@ -5,6 +5,7 @@ mod inside;
 mod raw;
 mod site;
 pub mod stream;
+pub mod systemd;
 pub mod traces;
 mod traffic;
 pub mod watch;

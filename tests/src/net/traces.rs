@@ -4,7 +4,7 @@ use super::{SOON, inside};
 use anyhow::{Context, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use libbpf_rs::query::{LinkInfoIter, MapInfoIter, ProgInfoIter};
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 use xtask::lab::{Netns, wait_until};
 
 /// All that `ip`, `tc` and the kernel's tcx lists tell of a namespace.
@@ -31,7 +31,7 @@ pub fn traces(netns: &Netns) -> Result<String> {
             let show = ["tc", "filter", "show", "dev", &device, direction];
             told += &netns.exec(&show)?.stdout;
         }
-        told += &format!("{device}: {} programs at tcx\n", at_tcx(netns, &device)?);
+        writeln!(told, "{device}: {} at tcx", at_tcx(netns, &device)?)?;
     }
     Ok(told)
 }

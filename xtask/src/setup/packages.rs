@@ -6,7 +6,7 @@ use std::process::Command;
 use xtask::shell;
 
 /// What the build links, and what tests and demo run.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "build-essential",
     "pkg-config",
     "libelf-dev",
@@ -19,10 +19,11 @@ const PACKAGES: [&str; 12] = [
     "iputils-ping",
     "curl",
     "dropbear-bin",
+    "systemd",
 ];
 
 /// The same on a machine without dpkg: a file that shows that the package is there.
-const WITNESSES: [(&str, &str); 12] = [
+const WITNESSES: [(&str, &str); 13] = [
     ("a C compiler", "cc"),
     ("pkg-config", "pkg-config"),
     ("libelf headers", "/usr/include/libelf.h"),
@@ -35,6 +36,7 @@ const WITNESSES: [(&str, &str); 12] = [
     ("ping", "ping"),
     ("curl", "curl"),
     ("dropbear", "dropbear"),
+    ("systemd", "systemd-analyze"),
 ];
 
 /// Is this a system whose packages we know?
