@@ -5,16 +5,11 @@
 use super::tenants::{PREFIX, TENANTS};
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
-use xtask::{lab, shell};
-
-/// How long a process has between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(3);
+use xtask::lab::{self, Recorded};
 
 /// State of the demo that is up.
 pub(super) fn dir() -> PathBuf {
@@ -34,22 +29,23 @@ pub(super) fn lock() -> Result<File> {
 
 /// Remembers a process, so that a later run can end it.
 pub(super) fn record(pid: u32) -> Result<()> {
-    let started = started(pid).with_context(|| format!("process {pid} has ended already"))?;
+    let process = Recorded::of(pid)?;
     let mut file = File::options()
         .create(true)
         .append(true)
         .open(dir().join("pids"))?;
-    writeln!(file, "{pid} {started}").context("cannot write the list of pids")
+    writeln!(file, "{process}").context("cannot write the list of pids")
 }
 
 /// Ends recorded processes, and removes namespaces, pins and files with the demo's names.
 pub(super) fn clean(_lock: &File) -> Result<()> {
     let recorded = std::fs::read_to_string(dir().join("pids")).unwrap_or_default();
-    let ours: Vec<_> = recorded.lines().filter_map(running).collect();
+    let recorded = recorded.lines().filter_map(Recorded::parse);
+    let ours: Vec<_> = recorded.filter(Recorded::runs).collect();
     if !ours.is_empty() {
         eprintln!("removing an earlier demo");
     }
-    ours.into_iter().try_for_each(end)?;
+    ours.iter().try_for_each(Recorded::end)?;
     for name in names_in("/run/netns") {
         lab::run_always(Command::new("ip").args(["netns", "delete", &name]))?;
     }
@@ -106,62 +102,4 @@ fn names_in(dir: &str) -> Vec<String> {
     names
         .filter(|name| name.starts_with(&format!("{PREFIX}-")))
         .collect()
-}
-
-/// The pid of a record, if it is still the same process that has it.
-fn running(record: &str) -> Option<u32> {
-    let (pid, recorded) = record.split_once(' ')?;
-    let pid = pid.parse().ok()?;
-    (started(pid)? == recorded).then_some(pid)
-}
-
-/// When a process began, in ticks since boot: field 22 of its stat file. `None` for a zombie.
-fn started(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is a name in parentheses that may hold anything.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
-}
-
-fn end(pid: u32) -> Result<()> {
-    let begun = started(pid);
-    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let raw = raw.with_context(|| format!("{pid} is no pid"))?;
-    for signal in [Signal::TERM, Signal::KILL] {
-        // Fails when the process has just ended, which is what we want.
-        let _ = kill_process(raw, signal);
-        let deadline = std::time::Instant::now() + GRACE;
-        while std::time::Instant::now() < deadline {
-            if started(pid) != begun || begun.is_none() {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-    bail!(
-        "process {pid} does not end; see {}",
-        shell::line(Command::new("ps").arg(pid.to_string()))
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_of_a_pid_that_was_reused_is_not_ours() {
-        let pid = std::process::id();
-        let begun = started(pid).unwrap();
-        assert_eq!(running(&format!("{pid} {begun}")), Some(pid));
-        assert_eq!(running(&format!("{pid} 1{begun}")), None);
-        assert_eq!(running("not a record"), None);
-    }
-
-    #[test]
-    fn end_ends_it() {
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        end(child.id()).unwrap();
-        child.wait().unwrap();
-    }
 }

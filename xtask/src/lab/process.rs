@@ -4,7 +4,7 @@ use super::{Output, interrupted};
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal, setsid};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
@@ -36,10 +36,12 @@ impl Proc {
         unsafe {
             command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
         }
+        command.process_group(0);
         Self::start(command, (capture()?, capture()?), false)
     }
 
-    /// Starts a command that goes on when this process ends, and writes its output to `log`.
+    /// Starts a command in a session of its own, so that it goes on when this process or its
+    /// terminal ends, and writes its output to `log`.
     pub fn spawn_detached(command: &mut Command, log: &std::path::Path) -> Result<Self> {
         let open = || {
             File::options()
@@ -51,6 +53,11 @@ impl Proc {
         let both = || Ok((open()?, open()?));
         let files: std::io::Result<_> = both();
         let files = files.with_context(|| format!("cannot open {}", log.display()))?;
+        // SAFETY: between fork and exec only this one system call runs, which allocates nothing
+        // and touches no memory of the parent.
+        unsafe {
+            command.pre_exec(|| Ok(setsid().map(drop)?));
+        }
         Self::start(command, files, true)
     }
 
@@ -64,7 +71,6 @@ impl Proc {
             .stdin(Stdio::null())
             .stdout(stdout.try_clone()?)
             .stderr(stderr.try_clone()?)
-            .process_group(0)
             .spawn()
             .with_context(|| format!("cannot run `{line}`"))?;
         Ok(Self {
