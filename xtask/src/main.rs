@@ -3,9 +3,11 @@
 mod build_ebpf;
 mod demo;
 mod lint;
+mod load;
 mod serve_http;
 mod setup;
 mod test;
+mod unload;
 
 use anyhow::Result;
 use clap::Parser;
@@ -28,6 +30,23 @@ enum Verb {
     },
     /// Show two tenants with the same addresses on two hosts, in network namespaces
     Demo(demo::Options),
+    /// Build a release and run nved on this host, in the background; again, to put a new build
+    /// in its place
+    Load {
+        /// Flags of nved, such as --host NAME --uplink IFACE; none means those of the last time
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "FLAGS OF NVED"
+        )]
+        flags: Vec<String>,
+    },
+    /// Take the dataplane of `load` out of the kernel and end its nved
+    Unload {
+        /// Remove the policy store and the log as well
+        #[arg(long)]
+        purge: bool,
+    },
     /// Answer every HTTP request with one line of text (the demo's tenants do)
     #[command(hide = true)]
     ServeHttp { port: u16, text: String },
@@ -40,6 +59,8 @@ fn run(verb: &Verb) -> Result<bool> {
         Verb::BuildEbpf => setup::run().and_then(|()| build_ebpf::run())?,
         Verb::Lint => lint::run()?,
         Verb::ServeHttp { port, text } => serve_http::run(*port, text)?,
+        Verb::Load { flags } => load::run(flags)?,
+        Verb::Unload { purge } => unload::run(*purge)?,
         Verb::Demo(options) => return demo::run(*options),
         Verb::Test { filter } => return test::run(filter.as_deref()),
     }

@@ -45,17 +45,23 @@ pub(crate) fn run() -> Result<()> {
 
 /// Fails unless the verb can load programs here: uid 0 and a kernel with BTF.
 pub(crate) fn need_kernel(verb: &str) -> Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        bail!(
-            "`cargo xtask {verb}` makes network namespaces and loads eBPF programs, which needs root; run it as root"
-        );
-    }
+    need_root(verb)?;
     if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
         bail!(
             "this kernel has no BTF (/sys/kernel/btf/vmlinux is not there); boot one built with CONFIG_DEBUG_INFO_BTF=y"
         );
     }
     need_bpffs()
+}
+
+/// Fails unless the verb may change the kernel's state.
+pub(crate) fn need_root(verb: &str) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!(
+            "`cargo xtask {verb}` changes network devices and eBPF programs, which needs root; run it as root"
+        );
+    }
+    Ok(())
 }
 
 /// Most systems mount it at boot; containers often do not.
