@@ -6,6 +6,7 @@ use dataplane_tests::net::{
     systemd::Systemd,
     traces::{Objects, all_traces},
 };
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -151,6 +152,19 @@ fn confined(stage: &Stage) -> Result<()> {
     ] {
         let now = line(&status, key)?;
         ensure!(now == value, "{key} {now}");
+    }
+    let root = format!("/proc/{}/root", stage.systemd.pid()?);
+    for (path, writable) in [
+        ("/usr", false),
+        ("/etc", false),
+        ("/var/lib", false),
+        ("/var/lib/nved", true),
+        ("/run/nved", true),
+        ("/sys/fs/bpf", true),
+    ] {
+        let flags = statvfs(format!("{root}{path}"))?.f_flag;
+        let now = !flags.contains(StatVfsMountFlags::RDONLY);
+        ensure!(now == writable, "{path} is writable: {now}");
     }
     Ok(())
 }
