@@ -7,6 +7,8 @@ use clap::Parser;
 use dataplane_user::{
     agent::{Agent, StartError, lock},
     control::{
+        accept,
+        seats::{self, Seats},
         server::{self, Control},
         socket,
     },
@@ -58,13 +60,9 @@ async fn run(settings: Settings) -> Result<()> {
     require::bpffs(&settings.pin)?;
     let _lock = lock::folder(&settings.pin)?;
     let store = store::open(&settings.store).await?;
-    let listener = socket::listen(&settings.socket)?;
-    let path = settings.socket.clone();
-    let started = Agent::start(settings, store.clone()).await;
-    if started.is_err() {
-        std::fs::remove_file(&path).ok();
-    }
-    let (agent, handle) = started?;
+    let seats = Seats::new(seats::room());
+    let (listener, _file) = socket::listen(&settings.socket)?;
+    let (agent, handle) = Agent::start(settings, store.clone()).await?;
 
     tokio::spawn(service::follow(handle.view.clone()));
     let (stop, stopped) = watch::channel(false);
@@ -72,10 +70,8 @@ async fn run(settings: Settings) -> Result<()> {
         agent: handle,
         store,
     };
-    let mut end = stopped.clone();
-    let server = tokio::spawn(server::serve(listener, control, async move {
-        let _ = end.changed().await;
-    }));
+    let router = server::router(control);
+    let server = tokio::spawn(accept::serve(listener, router, seats, stopped.clone()));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut agent = tokio::spawn(agent.run(stopped));
@@ -86,8 +82,7 @@ async fn run(settings: Settings) -> Result<()> {
     }
     service::stopping();
     stop.send_replace(true);
-    server.await??;
-    std::fs::remove_file(path).ok();
+    server.await?;
     Ok(())
 }
 

@@ -1,7 +1,13 @@
 //! NDJSON bodies, read as they come: one document a line.
 
-use axum::{body::Body, http::StatusCode};
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    http::StatusCode,
+};
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 
 use super::{
     answer::Refusal,
@@ -13,6 +19,8 @@ use crate::policy::document::Document;
 pub const MAX_LINE: usize = 16 << 20;
 /// Longest body, in bytes.
 pub const MAX_BODY: usize = 1 << 30;
+/// How long a sender may pause within a body.
+pub const PAUSE: Duration = Duration::from_secs(30);
 /// Problems told at most.
 const MAX_PROBLEMS: usize = 100;
 
@@ -20,7 +28,7 @@ const MAX_PROBLEMS: usize = 100;
 pub async fn documents(mut body: Body) -> Result<Vec<Document>, Refusal> {
     let mut lines = Lines::default();
     let mut total = 0;
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = next(&mut body).await? {
         let frame = frame.map_err(|error| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -38,6 +46,18 @@ pub async fn documents(mut body: Body) -> Result<Vec<Document>, Refusal> {
         lines.feed(&data)?;
     }
     lines.finish()
+}
+
+/// The next frame of a body, unless the sender stalls.
+async fn next(body: &mut Body) -> Result<Option<Result<Frame<Bytes>, axum::Error>>, Refusal> {
+    let frame = tokio::time::timeout(PAUSE, body.frame()).await;
+    frame.map_err(|_| {
+        Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("no more of the body came for {} s", PAUSE.as_secs()),
+            "nothing is changed; send the request again",
+        )
+    })
 }
 
 #[derive(Default)]

@@ -1,12 +1,10 @@
-//! The agent's side of the control protocol.
-
-use std::future::Future;
+//! The agent's side of the control protocol: what each request does.
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::Body,
     extract::{
-        ConnectInfo, Path, Query, Request, State,
+        Path, Query, Request, State,
         rejection::{PathRejection, QueryRejection},
     },
     http::{Method, StatusCode, Uri},
@@ -15,7 +13,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize;
-use tokio::{net::UnixListener, sync::oneshot};
+use tokio::sync::oneshot;
 
 use super::{
     answer::Refusal,
@@ -41,19 +39,8 @@ pub struct Control {
     pub store: SharedStore,
 }
 
-/// Serves until `stop` is done; requests under way are answered first.
-pub async fn serve(
-    listener: UnixListener,
-    control: Control,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let service = router(control).into_make_service_with_connect_info::<Peer>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stop)
-        .await
-}
-
-fn router(control: Control) -> Router {
+/// All requests, as a service. Each needs the [`Peer`] among its extensions.
+pub fn router(control: Control) -> Router {
     Router::new()
         .route("/v1/version", get(version))
         .route("/v1/status", get(status))
@@ -70,7 +57,7 @@ fn router(control: Control) -> Router {
 }
 
 /// uid 0 may do everything, whoever else can open the socket may read.
-async fn authorize(ConnectInfo(peer): ConnectInfo<Peer>, request: Request, next: Next) -> Response {
+async fn authorize(Extension(peer): Extension<Peer>, request: Request, next: Next) -> Response {
     if request.method() == Method::GET || peer.uid == Some(0) {
         return next.run(request).await;
     }
@@ -140,15 +127,21 @@ struct ObjectQuery {
 async fn list(
     State(control): State<Control>,
     kind: Result<Path<String>, PathRejection>,
-) -> Result<Json<ObjectList>, Refusal> {
+) -> Result<Response, Refusal> {
     let Path(kind) = kind?;
     let kind = known_kind(&kind)?;
     let view = control.agent.view.borrow().clone();
-    Ok(Json(ObjectList {
-        api_version: ApiVersion::V1,
-        kind: format!("{kind}List"),
-        items: view.objects(kind),
-    }))
+    let list = move || {
+        let list = ObjectList {
+            api_version: ApiVersion::V1,
+            kind: format!("{kind}List"),
+            items: view.objects(kind),
+        };
+        Json(list).into_response()
+    };
+    // Long lists are made beside the threads that the agent runs on.
+    let made = tokio::task::spawn_blocking(list).await;
+    made.map_err(|error| internal(format!("the list cannot be made: {error}")))
 }
 
 /// Kind and name in a path.

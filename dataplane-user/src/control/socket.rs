@@ -1,28 +1,34 @@
 //! The unix socket: made, guarded, and who is at its other end.
 
 use std::{
-    fs, io,
-    os::unix::{
-        fs::{FileTypeExt, PermissionsExt},
-        net::UnixStream as StdStream,
-    },
+    fs::{self, File, Metadata},
+    io,
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use axum::{extract::connect_info::Connected, serve::IncomingStream};
-use tokio::net::UnixListener;
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+};
+use tokio::net::{UnixListener, UnixStream};
 
 /// Why nved cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Somebody answers there.
+    /// Somebody listens there.
     #[error("socket {path} is in use by another process; stop the other nved, or give this one its own --socket", path = .0.display())]
     InUse(PathBuf),
     /// Something else is there.
     #[error("{path} exists and is no socket; remove it, or name another --socket", path = .0.display())]
     NoSocket(PathBuf),
+    /// Somebody keeps the folder locked.
+    #[error("folder {path} of the socket stays locked (flock) by another process; end it, or name another --socket", path = .0.display())]
+    Locked(PathBuf),
     /// It cannot be made.
-    #[error("socket {path}: {source}", path = path.display())]
+    #[error("socket {path}: {source}; check its folder and permissions", path = path.display())]
     Io {
         /// The socket.
         path: PathBuf,
@@ -31,39 +37,116 @@ pub enum SocketError {
     },
 }
 
-/// Listens on a socket of mode 0660. One that nobody answers on is replaced.
-pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+/// How long the folder may be locked by another nved that starts or stops.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The file of a socket that this process made. Dropping it removes that file, and
+/// no other that has its name by now.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    made: (u64, u64),
+}
+
+/// Listens on a socket of mode 0660. One that nobody listens on is replaced.
+pub fn listen(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
     let failed = |source| SocketError::Io {
         path: path.to_owned(),
         source,
     };
+    let folder = folder(path).map_err(failed)?;
+    // Two that start at once would each take the other's socket for a stale one.
+    let _lock = lock(&folder)?;
     clear(path)?;
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
     // The mode before the name: nobody can connect in between with wider rights.
     let old = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o117));
     let bound = UnixListener::bind(path);
     rustix::process::umask(old);
     let listener = bound.map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
-    Ok(listener)
+    let made = identity(&fs::symlink_metadata(path).map_err(failed)?);
+    let path = path.to_owned();
+    Ok((listener, SocketFile { path, made }))
 }
 
-fn clear(path: &Path) -> Result<(), SocketError> {
-    let Ok(meta) = fs::symlink_metadata(path) else {
-        return Ok(());
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        // Without the lock it stays: a stale file does less harm than a lost socket.
+        let Ok(_lock) = lock(folder) else { return };
+        let there = fs::symlink_metadata(&self.path);
+        if there.is_ok_and(|meta| identity(&meta) == self.made) {
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}
+
+/// The socket's folder; a new one may be entered by all, for the socket has its own mode.
+fn folder(path: &Path) -> io::Result<PathBuf> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     };
-    if !meta.file_type().is_socket() {
-        return Err(SocketError::NoSocket(path.to_owned()));
+    if !folder.exists() {
+        fs::create_dir_all(folder)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     }
-    if StdStream::connect(path).is_ok() {
-        return Err(SocketError::InUse(path.to_owned()));
+    Ok(folder.to_owned())
+}
+
+/// Keeps other nveds from making or removing sockets in a folder.
+fn lock(folder: &Path) -> Result<File, SocketError> {
+    let failed = |source| SocketError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let file = File::open(folder).map_err(failed)?;
+    let started = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(Errno::WOULDBLOCK) if started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(Errno::WOULDBLOCK) => return Err(SocketError::Locked(folder.to_owned())),
+            Err(errno) => return Err(failed(errno.into())),
+        }
     }
-    fs::remove_file(path).map_err(|source| SocketError::Io {
+}
+
+/// Removes a socket that nobody listens on.
+fn clear(path: &Path) -> Result<(), SocketError> {
+    let failed = |source| SocketError::Io {
         path: path.to_owned(),
         source,
-    })
+    };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(SocketError::NoSocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    match knock(path) {
+        // Nobody holds the other end any more.
+        Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(failed),
+        // A full queue of connections is somebody's too.
+        Ok(()) | Err(Errno::AGAIN) => Err(SocketError::InUse(path.to_owned())),
+        Err(errno) => Err(failed(errno.into())),
+    }
+}
+
+/// Connects without waiting.
+fn knock(path: &Path) -> rustix::io::Result<()> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)
+}
+
+/// Which file it is.
+fn identity(meta: &Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
 }
 
 /// The process at the other end of a connection.
@@ -73,9 +156,10 @@ pub struct Peer {
     pub uid: Option<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let credentials = stream.io().peer_cred();
+impl Peer {
+    /// Who connected.
+    pub fn of(stream: &UnixStream) -> Self {
+        let credentials = stream.peer_cred();
         Self {
             uid: credentials.ok().map(|credentials| credentials.uid()),
         }
@@ -90,14 +174,51 @@ mod tests {
     async fn only_a_dead_socket_is_replaced() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("sub/s.sock");
-        let listener = listen(&path).expect("listen");
-        let mode = fs::metadata(&path).expect("socket").permissions().mode();
-        assert_eq!(mode & 0o777, 0o660);
+        let (listener, made) = listen(&path).expect("listen");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o660);
+        assert_eq!(mode(&folder.path().join("sub")), 0o755);
         assert!(matches!(listen(&path), Err(SocketError::InUse(_))));
         drop(listener);
-        listen(&path).expect("a stale socket is replaced");
+        let (_listener, other) = listen(&path).expect("a stale socket is replaced");
+        drop(made);
+        assert!(path.exists(), "the successor's socket was removed");
+        drop(other);
+        assert!(!path.exists(), "the own socket was not removed");
         let file = folder.path().join("file");
         fs::write(&file, "").expect("file");
         assert!(matches!(listen(&file), Err(SocketError::NoSocket(_))));
+    }
+
+    #[tokio::test]
+    async fn of_many_that_start_at_once_one_has_the_socket() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("s.sock");
+        let stale = std::os::unix::net::UnixListener::bind(&path);
+        drop(stale.expect("a socket"));
+        let starts = (0..8).map(|_| {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || listen(&path))
+        });
+        let starts: Vec<_> = starts.collect();
+        let mut won = Vec::new();
+        for start in starts {
+            match start.await.expect("no panic") {
+                Ok(socket) => won.push(socket),
+                Err(error) => assert!(matches!(error, SocketError::InUse(_)), "{error}"),
+            }
+        }
+        assert_eq!(won.len(), 1);
+        UnixStream::connect(&path)
+            .await
+            .expect("it is the one that listens");
+    }
+
+    #[test]
+    fn a_folder_that_stays_locked_is_named() {
+        let folder = tempfile::tempdir().expect("folder");
+        let _held = lock(folder.path()).expect("lock");
+        let refused = lock(folder.path()).expect_err("locked twice");
+        assert!(matches!(refused, SocketError::Locked(_)), "{refused}");
     }
 }

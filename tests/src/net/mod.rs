@@ -4,6 +4,7 @@ mod counts;
 mod inside;
 mod raw;
 mod site;
+pub mod socket;
 pub mod stream;
 pub mod systemd;
 pub mod traces;

@@ -153,6 +153,12 @@ impl Nve {
         self.proc.take().map_or(Ok(()), Proc::kill)
     }
 
+    /// Ends `nved` with SIGTERM, which has to be enough within `limit`.
+    pub fn terminate(&mut self, limit: Duration) -> Result<Output> {
+        let proc = self.proc.take().context("nved is not running")?;
+        proc.terminate(limit)
+    }
+
     /// The process id of `nved`.
     pub fn pid(&self) -> Option<u32> {
         self.proc.as_ref().map(Proc::pid)

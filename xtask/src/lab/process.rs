@@ -121,6 +121,12 @@ impl Proc {
         self.finish(GRACE, || Ok(()))
     }
 
+    /// Asks the process to end as a service manager would, and gives it this long.
+    pub fn terminate(self, limit: Duration) -> Result<Output> {
+        self.signal(Signal::TERM);
+        self.finish(limit, interrupted)
+    }
+
     /// Ends the process with SIGKILL, so that it cleans nothing up.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
