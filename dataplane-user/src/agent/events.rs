@@ -17,7 +17,7 @@ pub(super) fn follow_store(store: SharedStore, changed: Arc<Notify>, flag: Arc<A
     tokio::spawn(async move {
         loop {
             if let Err(error) = follow(&store, &changed, &flag).await {
-                tracing::warn!("the watch of the store ended and starts again: {error}");
+                tracing::debug!("the watch of the store ended and starts again: {error}");
             }
             flag.store(true, Ordering::Relaxed);
             changed.notify_one();

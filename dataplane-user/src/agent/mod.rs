@@ -76,7 +76,8 @@ pub struct Agent {
     /// The policy has had this host in this run.
     known: bool,
     ids: Ids,
-    saved_ids: Ids,
+    /// What the store has of them, and which store ([`source::Source::store`]).
+    saved_ids: Option<(u64, Ids)>,
     uplinks: BTreeMap<String, Uplink>,
     /// What the kernel's maps hold.
     image: TableImage,
@@ -108,9 +109,6 @@ pub enum StartError {
     /// The kernel's side.
     #[error(transparent)]
     Dataplane(#[from] crate::dataplane::Error),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
     /// Netlink.
     #[error("cannot open a netlink socket: {0}")]
     Socket(#[from] std::io::Error),
@@ -144,7 +142,6 @@ impl Agent {
             dataplane.unload(|_| None)?;
         }
         let uplinks = attached?;
-        let saved_ids = source::ids(&*store, &settings.host).await?;
         let (sender, commands) = mpsc::channel(64);
         let (publish, view) = watch::channel(Arc::default());
         let changed = Arc::new(Notify::new());
@@ -154,8 +151,8 @@ impl Agent {
         let agent = Self {
             ports: ports::Manager::new(netlink.clone(), &settings),
             resolver: underlay::Resolver::new(netlink.clone(), settings.uplinks.clone()),
-            ids: saved_ids.clone(),
-            saved_ids,
+            ids: source::new_ids(),
+            saved_ids: None,
             settings,
             store,
             dataplane,

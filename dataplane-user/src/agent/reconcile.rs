@@ -8,7 +8,7 @@ use std::{
 use dataplane_common::wire::outer::MTU_COST;
 
 use super::{
-    Agent, View,
+    Agent, View, source,
     wanted::{ours, own_addresses, provider_addresses, wanted},
 };
 use crate::{
@@ -25,12 +25,13 @@ use crate::{
 impl Agent {
     pub(super) async fn reconcile(&mut self) {
         if self.store_changed.swap(false, Ordering::Relaxed)
-            && !self.source.refresh(&*self.store).await
+            && !self.source.refresh(&*self.store, &self.settings).await
         {
             self.store_changed.store(true, Ordering::Relaxed);
         }
         let mut conditions = self.source.conditions.clone();
-        self.known |= self.source.policy.hosts.contains_key(&self.settings.host);
+        conditions.extend(self.store.trouble());
+        self.meet(&mut conditions).await;
         match Inventory::read(&self.netlink).await {
             // Fail static: without a policy for this host, what the kernel holds stays.
             Ok(seen) if !self.known => {
@@ -44,6 +45,24 @@ impl Agent {
         }
         let view = Arc::new(View::of(self, conditions));
         self.publish.send_replace(view);
+    }
+
+    /// When the policy has this host for the first time: makes this host's numbers
+    /// those that the store and the kernel's tables have.
+    async fn meet(&mut self, conditions: &mut Vec<String>) {
+        let (policy, host) = (&self.source.policy, &self.settings.host);
+        if self.known || !policy.hosts.contains_key(host) {
+            return;
+        }
+        match source::saved_ids(&*self.store, host).await {
+            Ok(saved) => {
+                self.ids = saved.clone().unwrap_or_else(source::new_ids);
+                self.ids.adopt(&self.image, policy, host);
+                self.saved_ids = saved.map(|ids| (self.source.store, ids));
+                self.known = true;
+            }
+            Err(error) => tell(conditions, error.to_string()),
+        }
     }
 
     async fn round(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {
@@ -136,6 +155,7 @@ impl Agent {
     async fn commit(&mut self, policy: &Policy, conditions: &mut Vec<String>) {
         let facts = self.facts();
         let now = (self.source.version, facts);
+        self.keep_ids(conditions).await;
         if self.compiled.as_ref() == Some(&now) {
             return;
         }
@@ -186,12 +206,13 @@ impl Agent {
     }
 
     async fn keep_ids(&mut self, conditions: &mut Vec<String>) {
-        if self.ids == self.saved_ids {
+        let now = (self.source.store, self.ids.clone());
+        if self.saved_ids.as_ref() == Some(&now) {
             return;
         }
         match save_ids(&*self.store, &self.settings.host, &self.ids).await {
-            Ok(()) => self.saved_ids = self.ids.clone(),
-            Err(error) => conditions.push(error.to_string()),
+            Ok(()) => self.saved_ids = Some(now),
+            Err(error) => tell(conditions, error.to_string()),
         }
     }
 
@@ -257,5 +278,12 @@ impl Agent {
         let smallest = uplinks.chain(paths.filter(|mtu| *mtu != 0)).min();
         let mtu = smallest.unwrap_or(1500).saturating_sub(MTU_COST.into());
         u16::try_from(mtu).unwrap_or(u16::MAX)
+    }
+}
+
+/// Adds a condition unless it is told already.
+fn tell(conditions: &mut Vec<String>, condition: String) {
+    if !conditions.contains(&condition) {
+        conditions.push(condition);
     }
 }

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     policy::{Ids, Policy, numbered, validate},
+    settings::Settings,
     store::{
         Store, StoreError,
         objects::{Stored, load_all, load_ids},
@@ -24,11 +25,18 @@ pub(super) struct Source {
     pub(super) conditions: Vec<String>,
     /// Counts readings that changed something.
     pub(super) version: u64,
+    /// Counts the stores that were seen in this place, each later one with 1 more.
+    pub(super) store: u64,
+    /// Identity and revision of the last reading.
+    last: Option<(u64, u64)>,
+    /// Another store took the place of the former, and has not had this host yet.
+    replaced: bool,
 }
 
 impl Source {
-    /// Reads the policy; keeps the former one when that fails. `false`: try again later.
-    pub(super) async fn refresh(&mut self, store: &dyn Store) -> bool {
+    /// Reads the policy; keeps the former one when that fails, and when the store was
+    /// replaced by one without this host. `false`: try again later.
+    pub(super) async fn refresh(&mut self, store: &dyn Store, settings: &Settings) -> bool {
         let stored = match load_all(store).await {
             Ok(stored) => stored,
             Err(error) => {
@@ -36,23 +44,17 @@ impl Source {
                 return false;
             }
         };
+        self.notice(&stored);
         if self.version != 0 && stored.documents == self.stored.documents {
             self.stored = Arc::new(stored);
+            self.replaced = false;
+            self.conditions.clear();
             return true;
         }
-        let documents = numbered(
-            stored
-                .documents
-                .iter()
-                .map(|(document, _)| document.clone()),
-        );
+        let documents = stored.documents.iter();
+        let documents = numbered(documents.map(|(document, _)| document.clone()));
         match validate(&documents) {
-            Ok(policy) => {
-                self.policy = Arc::new(policy);
-                self.stored = Arc::new(stored);
-                self.version += 1;
-                self.conditions.clear();
-            }
+            Ok(policy) => self.take(stored, policy, settings),
             Err(faults) => {
                 let told = faults.iter().take(10).map(|fault| {
                     format!(
@@ -65,12 +67,52 @@ impl Source {
         }
         true
     }
+
+    /// Sees whether it is still the same store, and not an older copy of it.
+    fn notice(&mut self, stored: &Stored) {
+        let now = (stored.store, stored.revision);
+        let other = |last: (u64, u64)| last.0 != now.0 || last.1 > now.1;
+        if self.last.replace(now).is_some_and(other) {
+            self.store += 1;
+            self.replaced = true;
+        }
+    }
+
+    /// Goes over to a policy. A store that was lost and begun anew must not take the
+    /// host's tables with it: deleting the host is for a store that had it.
+    fn take(&mut self, stored: Stored, policy: Policy, settings: &Settings) {
+        let host = &settings.host;
+        let has = |policy: &Policy| policy.hosts.contains_key(host);
+        if self.replaced && has(&self.policy) && !has(&policy) {
+            self.conditions = vec![format!(
+                "store {} was replaced by one without host {host}, which goes on with its former policy; apply the policy again (`nvectl get all -o yaml` shows it)",
+                settings.store
+            )];
+            return;
+        }
+        self.replaced = false;
+        self.policy = Arc::new(policy);
+        self.stored = Arc::new(stored);
+        self.version += 1;
+        self.conditions.clear();
+    }
 }
 
-/// The host's numbers; new ones with a random seed when there are none.
-pub(super) async fn ids(store: &dyn Store, host: &str) -> Result<Ids, StoreError> {
-    let stored = load_ids(store, host).await?;
-    Ok(stored.unwrap_or_else(|| Ids::new(random())))
+/// The host's numbers as they are in the store; `None` when there are none of use.
+pub(super) async fn saved_ids(store: &dyn Store, host: &str) -> Result<Option<Ids>, StoreError> {
+    match load_ids(store, host).await {
+        // The kernel's tables tell them as well.
+        Err(error @ StoreError::BadValue { .. }) => {
+            tracing::warn!("{error}");
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
+/// New numbers with a random seed.
+pub(super) fn new_ids() -> Ids {
+    Ids::new(random())
 }
 
 /// Random enough for a hash seed that is no secret.
@@ -78,3 +120,6 @@ fn random() -> u32 {
     let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     u32::from_ne_bytes([a, b, c, d])
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,7 @@ async fn run(settings: Settings) -> Result<()> {
     let _lock = lock::folder(&settings.pin)?;
     let store = store::open(&settings.store).await?;
     let seats = Seats::new(seats::room());
-    let (listener, _file) = socket::listen(&settings.socket)?;
+    let socket = socket::listen(&settings.socket)?;
     let (agent, handle) = Agent::start(settings, store.clone()).await?;
 
     tokio::spawn(service::follow(handle.view.clone()));
@@ -71,7 +71,7 @@ async fn run(settings: Settings) -> Result<()> {
         store,
     };
     let router = server::router(control);
-    let server = tokio::spawn(accept::serve(listener, router, seats, stopped.clone()));
+    let server = tokio::spawn(accept::serve(socket, router, seats, stopped.clone()));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut agent = tokio::spawn(agent.run(stopped));

@@ -3,16 +3,12 @@
 use std::{io, time::Duration};
 
 use axum::Router;
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{net::UnixStream, sync::watch, task::JoinSet};
 
 use super::{
     connection,
     seats::{Seat, Seats},
-    socket::Peer,
+    socket::{ControlSocket, Peer},
 };
 
 /// How long requests under way may still take when nved stops.
@@ -23,7 +19,7 @@ const RETRY: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` says so; requests under way have two seconds to end.
 pub async fn serve(
-    listener: UnixListener,
+    socket: ControlSocket,
     router: Router,
     seats: Seats,
     stop: watch::Receiver<bool>,
@@ -33,8 +29,8 @@ pub async fn serve(
     let mut short = false;
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+            accepted = socket.accept() => match accepted {
+                Ok(stream) => {
                     short = false;
                     let peer = Peer::of(&stream);
                     if let Some(seat) = seats.take(peer) {
@@ -50,7 +46,7 @@ pub async fn serve(
             () = told(&mut stopping) => break,
         }
     }
-    drop(listener);
+    drop(socket);
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::info!("{} connections are cut off", connections.len());

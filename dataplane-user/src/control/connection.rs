@@ -43,7 +43,7 @@ use super::{answer::Refusal, socket::Peer};
 /// Time for the header of a request.
 pub(super) const HEADER: Duration = Duration::from_secs(10);
 /// Time for a client to take its answer.
-pub(super) const TAKE: Duration = Duration::from_secs(60);
+pub(super) const TAKE: Duration = Duration::from_mins(1);
 /// Time for a client to hear that there is no room.
 const REFUSAL: Duration = Duration::from_secs(2);
 /// Longest header, and what is buffered of a body, bytes.

@@ -40,16 +40,17 @@ pub enum SocketError {
 /// How long the folder may be locked by another nved that starts or stops.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The file of a socket that this process made. Dropping it removes that file, and
-/// no other that has its name by now.
+/// A socket that listens. Dropping it removes its file, and no other that has its
+/// name by now: as long as it listens, nobody else's has its inode.
 #[derive(Debug)]
-pub struct SocketFile {
+pub struct ControlSocket {
     path: PathBuf,
     made: (u64, u64),
+    listener: UnixListener,
 }
 
 /// Listens on a socket of mode 0660. One that nobody listens on is replaced.
-pub fn listen(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
+pub fn listen(path: &Path) -> Result<ControlSocket, SocketError> {
     let failed = |source| SocketError::Io {
         path: path.to_owned(),
         source,
@@ -66,10 +67,22 @@ pub fn listen(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(failed)?;
     let made = identity(&fs::symlink_metadata(path).map_err(failed)?);
     let path = path.to_owned();
-    Ok((listener, SocketFile { path, made }))
+    Ok(ControlSocket {
+        path,
+        made,
+        listener,
+    })
 }
 
-impl Drop for SocketFile {
+impl ControlSocket {
+    /// The next connection.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        let accepted = self.listener.accept().await;
+        accepted.map(|(stream, _)| stream)
+    }
+}
+
+impl Drop for ControlSocket {
     fn drop(&mut self) {
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         // Without the lock it stays: a stale file does less harm than a lost socket.
@@ -174,17 +187,20 @@ mod tests {
     async fn only_a_dead_socket_is_replaced() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("sub/s.sock");
-        let (listener, made) = listen(&path).expect("listen");
+        let live = listen(&path).expect("listen");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o660);
         assert_eq!(mode(&folder.path().join("sub")), 0o755);
         assert!(matches!(listen(&path), Err(SocketError::InUse(_))));
-        drop(listener);
-        let (_listener, other) = listen(&path).expect("a stale socket is replaced");
-        drop(made);
-        assert!(path.exists(), "the successor's socket was removed");
-        drop(other);
+        drop(live);
         assert!(!path.exists(), "the own socket was not removed");
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
+        let first = listen(&path).expect("a stale socket is replaced");
+        fs::remove_file(&path).expect("somebody removes it");
+        let second = listen(&path).expect("its place is free");
+        drop(first);
+        assert!(path.exists(), "the successor's socket was removed");
+        drop(second);
         let file = folder.path().join("file");
         fs::write(&file, "").expect("file");
         assert!(matches!(listen(&file), Err(SocketError::NoSocket(_))));

@@ -1,7 +1,10 @@
 //! Small host-local numbers that maps use in place of names.
 //!
 //! A number stays the same as long as its object lives, over restarts too: the
-//! caller keeps [`Ids`] in the store. Numbers differ between hosts.
+//! caller keeps [`Ids`] in the store, and [`Ids::adopt`] makes them agree with the
+//! kernel's tables where the store lost them. Numbers differ between hosts.
+
+mod adopt;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -49,7 +52,7 @@ pub struct Ids {
     ports: Pool<String>,
 }
 
-/// Numbers from 1 without gaps: each is given out or free.
+/// Numbers from 1 without gaps: each is given out, free or held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Pool<K: Ord> {
@@ -57,6 +60,10 @@ struct Pool<K: Ord> {
     /// Given back, oldest first.
     #[serde(default)]
     free: VecDeque<u32>,
+    /// In the kernel's tables for something that nobody knows any more; given to
+    /// nobody until those tables are written.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    held: BTreeSet<u32>,
 }
 
 impl Ids {
@@ -128,7 +135,8 @@ impl Ids {
 
 impl<K: Ord> Pool<K> {
     fn fresh(&self) -> u32 {
-        u32::try_from(self.numbers.len() + self.free.len() + 1).unwrap_or(u32::MAX)
+        let known = self.numbers.len() + self.free.len() + self.held.len();
+        u32::try_from(known + 1).unwrap_or(u32::MAX)
     }
 
     /// The key's number; `next` becomes it when it has none.
@@ -143,7 +151,8 @@ impl<K: Ord> Pool<K> {
 
     fn keep(&mut self, wanted: impl Fn(&K) -> bool) -> Vec<u32> {
         let gone = self.numbers.extract_if(.., |key, _| !wanted(key));
-        let freed: Vec<u32> = gone.map(|(_, number)| number).collect();
+        let mut freed: Vec<u32> = gone.map(|(_, number)| number).collect();
+        freed.extend(std::mem::take(&mut self.held));
         self.free.extend(&freed);
         freed
     }
@@ -154,6 +163,7 @@ impl<K: Ord> Default for Pool<K> {
         Self {
             numbers: BTreeMap::new(),
             free: VecDeque::new(),
+            held: BTreeSet::new(),
         }
     }
 }

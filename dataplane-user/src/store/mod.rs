@@ -6,10 +6,16 @@
 pub mod objects;
 pub mod redb;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
+
+use self::redb::reopen::ReopeningStore;
 
 /// A key-value store with revisions. Methods need a tokio runtime.
 pub trait Store: Send + Sync {
@@ -31,16 +37,20 @@ pub trait Store: Send + Sync {
     /// The changes of keys that begin with `prefix`, from revision `from` on
     /// (inclusive), past and future. After a lost watch: `range`, compare, watch again.
     fn watch(&self, prefix: &str, from: u64) -> BoxFuture<'_, Result<Watch, StoreError>>;
+
+    /// What does not work although reading does: the store, why, what to do.
+    fn trouble(&self) -> Option<String>;
 }
 
 /// A shared store.
 pub type SharedStore = Arc<dyn Store>;
 
-/// Opens the store that a URL names: `redb:///PATH`.
+/// Opens the store that a URL names: `redb:///PATH`. One whose file cannot be used
+/// says so at each request until it can; one of another process is an error here.
 pub async fn open(url: &str) -> Result<SharedStore, StoreError> {
     match url.split_once("://") {
         Some(("redb", path)) if path.starts_with('/') => {
-            Ok(Arc::new(redb::RedbStore::open(&PathBuf::from(path)).await?))
+            Ok(Arc::new(ReopeningStore::open(Path::new(path)).await?))
         }
         Some(("etcd", _)) => Err(StoreError::NotSupported {
             url: url.to_owned(),
@@ -71,6 +81,9 @@ pub struct Range {
     pub pairs: Vec<KeyValue>,
     /// The revision that they are of.
     pub revision: u64,
+    /// Of which store: revisions of different ones do not compare. An empty or other
+    /// store in the place of the former has another number.
+    pub store: u64,
 }
 
 /// Condition of a transaction.
@@ -193,15 +206,29 @@ pub enum StoreError {
         reason: String,
     },
     /// The file cannot be read or written.
-    #[error("store {}: {source}; check the folder, its permissions and free space", path.display())]
+    #[error("store {}: {source}; {}", path.display(), remedy(source))]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
     },
+    /// The file can be read, but not written.
+    #[error("store {} can only be read: {source}; {}", path.display(), remedy(source))]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Somebody else wrote to the file, or put another in its place.
+    #[error("store {} was changed by another program; it is opened again in a moment", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The back end failed.
-    #[error("store {} failed: {source}", path.display())]
+    #[error("store {} failed: {source}; if that goes on, move it away and apply the policy again", path.display())]
     Backend {
         /// The file.
         path: PathBuf,
@@ -218,6 +245,20 @@ pub enum StoreError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+}
+
+/// What to do about an error of a file.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the standard library's enum grows; the rest has one answer"
+)]
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on its file system",
+        ErrorKind::ReadOnlyFilesystem => "mount its file system for writing",
+        ErrorKind::PermissionDenied => "let nved read and write it and its folder",
+        _ => "check the folder, its permissions and the disk",
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct Stored {
     pub documents: Vec<(Document, u64)>,
     /// The revision.
     pub revision: u64,
+    /// Of which store, as [`super::Range::store`].
+    pub store: u64,
     /// Revision of the guard that each change of the policy writes.
     guard: Option<u64>,
 }
@@ -89,6 +91,7 @@ pub async fn load_all(store: &dyn Store) -> Result<Stored, StoreError> {
     let range = store.range(ROOT, None).await?;
     let mut stored = Stored {
         revision: range.revision,
+        store: range.store,
         ..Stored::default()
     };
     for pair in range.pairs {

@@ -4,10 +4,15 @@
 //! (so that a range at an older revision undoes them), and a few numbers. Every
 //! transaction is durable when it is reported.
 
+mod backend;
 mod file;
 mod log;
+pub mod reopen;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -31,6 +36,10 @@ const FORMAT_VERSION: u64 = 1;
 const REVISION: &str = "revision";
 /// Changes up to this revision are no longer (completely) in the log.
 const COMPACTED: &str = "compacted";
+/// Tells this store from any other; random, never 0.
+const IDENTITY: &str = "identity";
+/// Written to see whether writing works.
+const PROBE: &str = "probe";
 
 /// Events a watcher may be behind before the store waits for it.
 const WATCH_BUFFER: usize = 1024;
@@ -41,6 +50,7 @@ pub struct RedbStore {
 }
 
 struct Inner {
+    path: PathBuf,
     file: file::StoreFile,
     /// The newest revision; watchers wait for it to change.
     head: watch::Sender<u64>,
@@ -67,11 +77,26 @@ impl RedbStore {
 
     /// As [`Self::open`], keeping another number of changes.
     pub async fn open_with_log(path: &Path, log_len: u64) -> Result<Self, StoreError> {
+        Self::open_by(path, log_len, file::StoreFile::open).await
+    }
+
+    /// Opens the file to write to it, or not at all.
+    async fn open_to_write(path: &Path, log_len: u64) -> Result<Self, StoreError> {
+        Self::open_by(path, log_len, file::StoreFile::open_to_write).await
+    }
+
+    async fn open_by(
+        path: &Path,
+        log_len: u64,
+        open: fn(&Path) -> Result<file::StoreFile, StoreError>,
+    ) -> Result<Self, StoreError> {
         let path = path.to_owned();
+        let named = path.clone();
         let open = move || {
-            let file = file::StoreFile::open(&path)?;
+            let file = open(&path)?;
             let revision = file.read(|db| Ok(numbers(db)?.0))?;
             let inner = Inner {
+                path,
                 file,
                 head: watch::Sender::new(revision),
                 log_len,
@@ -80,7 +105,21 @@ impl RedbStore {
                 inner: Arc::new(inner),
             })
         };
-        join(tokio::task::spawn_blocking(open).await)
+        join(&named, tokio::task::spawn_blocking(open).await)
+    }
+
+    /// Writes something of no meaning.
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.blocking(|inner| {
+            let written = inner.file.write(|transaction| {
+                let mut meta = transaction.open_table(META)?;
+                let last = number(&meta, PROBE)?;
+                meta.insert(PROBE, last + 1)?;
+                Ok(TxnResult::Committed { revision: 0 })
+            });
+            written.map(drop)
+        })
+        .await
     }
 
     fn blocking<T: Send + 'static>(
@@ -88,7 +127,11 @@ impl RedbStore {
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
         let inner = Arc::clone(&self.inner);
-        async move { join(tokio::task::spawn_blocking(move || work(&inner)).await) }.boxed()
+        async move {
+            let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+            join(&self.inner.path, done)
+        }
+        .boxed()
     }
 }
 
@@ -129,15 +172,21 @@ impl Store for RedbStore {
         }
         .boxed()
     }
+
+    fn trouble(&self) -> Option<String> {
+        let refused = self.inner.file.read_only();
+        refused.map(|error| error.to_string())
+    }
 }
 
 impl Inner {
     fn range(&self, prefix: &str, revision: Option<u64>) -> Result<Range, StoreError> {
-        let (pairs, current, compacted, undo) = self.file.read(|db| {
+        let (pairs, numbers, undo) = self.file.read(|db| {
             let transaction = db.begin_read()?;
             let meta = transaction.open_table(META)?;
             let current = number(&meta, REVISION)?;
             let compacted = number(&meta, COMPACTED)?;
+            let store = number(&meta, IDENTITY)?;
             let at = revision.unwrap_or(current);
             let pairs = log::pairs(&transaction, prefix)?;
             let undo = if at < current && at >= compacted {
@@ -145,8 +194,9 @@ impl Inner {
             } else {
                 Vec::new()
             };
-            Ok((pairs, current, compacted, undo))
+            Ok((pairs, (current, compacted, store), undo))
         })?;
+        let (current, compacted, store) = numbers;
         let revision = revision.unwrap_or(current);
         if revision > current {
             return Err(StoreError::Future { revision, current });
@@ -160,6 +210,7 @@ impl Inner {
         Ok(Range {
             pairs: pairs.collect(),
             revision,
+            store,
         })
     }
 
@@ -243,15 +294,21 @@ fn number(meta: &impl ReadableTable<&'static str, u64>, name: &str) -> Result<u6
     Ok(meta.get(name)?.map_or(0, |guard| guard.value()))
 }
 
-/// A panic in a blocking call goes on in the caller.
-fn join<T>(result: Result<Result<T, StoreError>, tokio::task::JoinError>) -> Result<T, StoreError> {
-    match result {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => unreachable!("blocking tasks are never cancelled"),
-        },
-    }
+fn meta(db: &Database, name: &str) -> Result<u64, ::redb::Error> {
+    number(&db.begin_read()?.open_table(META)?, name)
+}
+
+/// A panic in a blocking call is an error of the store like any other.
+fn join<T>(
+    path: &Path,
+    result: Result<Result<T, StoreError>, tokio::task::JoinError>,
+) -> Result<T, StoreError> {
+    result.unwrap_or_else(|error| {
+        Err(StoreError::Backend {
+            path: path.to_owned(),
+            source: Box::new(error),
+        })
+    })
 }
 
 #[cfg(test)]

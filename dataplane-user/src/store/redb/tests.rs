@@ -33,8 +33,15 @@ async fn one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("policy.redb");
     let _first = RedbStore::open(&path).await.unwrap();
-    let error = RedbStore::open(&path).await.err().unwrap().to_string();
+    let url = format!("redb://{}", path.display());
+    let error = open(&url).await.err().unwrap().to_string();
     assert!(error.contains("in use by another process"), "{error}");
+}
+
+/// What the first request of a store says.
+async fn refusal(url: &str) -> String {
+    let store = open(url).await.unwrap();
+    store.range("/", None).await.err().unwrap().to_string()
 }
 
 #[tokio::test]
@@ -44,7 +51,7 @@ async fn foreign_and_damaged_files_are_refused_and_left_alone() {
     let url = format!("redb://{}", path.display());
     fs::write(&path, "these are not the tables you look for".repeat(500)).unwrap();
     let before = fs::read(&path).unwrap();
-    let error = open(&url).await.err().unwrap().to_string();
+    let error = refusal(&url).await;
     assert!(error.contains("is damaged or no store of nved"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 
@@ -59,7 +66,7 @@ async fn foreign_and_damaged_files_are_refused_and_left_alone() {
         .unwrap();
     write.commit().unwrap();
     drop(foreign);
-    let error = open(&url).await.err().unwrap().to_string();
+    let error = refusal(&url).await;
     assert!(error.contains("is damaged or no store of nved"), "{error}");
 }
 

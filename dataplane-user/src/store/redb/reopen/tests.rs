@@ -1,0 +1,126 @@
+use std::fs;
+
+use super::*;
+use crate::store::{SharedStore, contract};
+
+fn put(value: &str) -> Vec<Op> {
+    let (key, value) = ("/k".to_owned(), value.as_bytes().to_vec());
+    vec![Op::Put { key, value }]
+}
+
+async fn values(store: &ReopeningStore) -> Result<Vec<String>, StoreError> {
+    let range = store.range("/", None).await?;
+    let text = |value| String::from_utf8(value).unwrap();
+    Ok(range
+        .pairs
+        .into_iter()
+        .map(|pair| text(pair.value))
+        .collect())
+}
+
+/// Waits for an answer that is wanted.
+async fn answers(store: &ReopeningStore, wanted: &[&str]) {
+    let mut last = None;
+    for _ in 0..200 {
+        match values(store).await {
+            Ok(values) if values == wanted => return,
+            other => last = Some(other),
+        }
+        sleep(PAUSE).await;
+    }
+    panic!("not {wanted:?} but {last:?}");
+}
+
+async fn store_with(path: &Path, value: &str) -> ReopeningStore {
+    let store = ReopeningStore::open(path).await.unwrap();
+    store.txn(Vec::new(), put(value)).await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn it_does_what_a_store_must_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.redb");
+    let open = || {
+        let path = path.clone();
+        async move {
+            let store = ReopeningStore::open_with_log(&path, 4).await.unwrap();
+            Arc::new(store) as SharedStore
+        }
+        .boxed()
+    };
+    contract::all(&open).await;
+}
+
+#[tokio::test]
+async fn a_removed_file_is_another_store_and_ends_watches() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.redb");
+    let store = store_with(&path, "first").await;
+    let first = store.range("/", None).await.unwrap().store;
+    let mut watch = store.watch("/", 2).await.unwrap();
+    fs::rename(&path, folder.path().join("aside")).unwrap();
+    assert!(
+        watch.next().await.is_none(),
+        "the watch of a lost file goes on"
+    );
+    answers(&store, &[]).await;
+    let second = store.range("/", None).await.unwrap();
+    assert_ne!(first, second.store);
+    store.txn(Vec::new(), put("second")).await.unwrap();
+    // The first one comes back as it was.
+    fs::rename(folder.path().join("aside"), &path).unwrap();
+    answers(&store, &["first"]).await;
+    assert_eq!(store.range("/", None).await.unwrap().store, first);
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_overwrites_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.redb");
+    let store = store_with(&path, "ours").await;
+    let junk = b"something else entirely".repeat(10_000);
+    fs::write(&path, &junk).unwrap();
+    let mut error = None;
+    for _ in 0..100 {
+        error = values(&store).await.err();
+        if matches!(error, Some(StoreError::Corrupt { .. })) {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    let error = error.expect("an error").to_string();
+    assert!(error.contains("is damaged or no store of nved"), "{error}");
+    assert!(error.contains("move it away"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), junk, "closing wrote into it");
+    fs::remove_file(&path).unwrap();
+    answers(&store, &[]).await;
+    store.txn(Vec::new(), put("again")).await.unwrap();
+    answers(&store, &["again"]).await;
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_file_on_a_full_disk_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.redb");
+    fs::write(&path, vec![0; 1 << 20]).unwrap();
+    let store = store_with(&path, "first").await;
+    answers(&store, &["first"]).await;
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_with(&folder.path().join("policy.redb"), "kept").await;
+    let handle = store.shared.get().await.unwrap();
+    let panics = handle.blocking(|_| -> Result<(), StoreError> { panic!("on purpose") });
+    let result = panics.await;
+    let error = store
+        .shared
+        .judge(handle.clone(), result)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("failed: task"), "{error}");
+    drop(handle);
+    answers(&store, &["kept"]).await;
+}
