@@ -90,7 +90,7 @@ impl From<ObjectError> for Refusal {
                 Self::about(StatusCode::NOT_FOUND, object.to_string(), text, "")
             }
             ObjectError::Conflict { .. } => Self::new(StatusCode::CONFLICT, text, ""),
-            ObjectError::Store(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, text, ""),
+            ObjectError::Store(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, text, ""),
         }
     }
 }

@@ -11,7 +11,9 @@
 //! | `GET /v1/drops`, `GET /v1/counters` | [`DropList`], [`CounterList`] |
 //! | `POST /v1/unload` | [`Unloaded`]; then the agent stops |
 //!
-//! `{kind}` is one of [`KINDS`]. Every error body is [`Problems`]. A lookup
+//! `{kind}` is one of [`KINDS`]. Every error body is [`Problems`]; 403 is for readers
+//! that would write, 503 for an agent that is full or stopping, 507 for a store that
+//! does not take a change. A lookup
 //! record's name is `VSID/CA`, percent-encoded in paths.
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! Real `nved`s between network namespaces, for the tests of tier 3.
 
 mod counts;
+pub mod disk;
 mod inside;
 mod raw;
 mod site;

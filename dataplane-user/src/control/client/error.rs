@@ -88,6 +88,8 @@ impl ClientError {
                 404 => 4,
                 409 => 5,
                 400 | 413 | 422 => 6,
+                // The agent is well; its store does not take it.
+                507 => 1,
                 _ => 3,
             },
         }

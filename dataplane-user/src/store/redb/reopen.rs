@@ -112,14 +112,12 @@ impl Store for ReopeningStore {
     }
 
     fn trouble(&self) -> Option<String> {
+        // While it is being opened, whoever waits for it is told.
+        let handle = self.shared.handle.try_lock().ok();
+        let read_only = handle.and_then(|handle| handle.open.as_ref()?.trouble());
         let failed = &self.shared.failed_write;
         let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.is_some() {
-            return failed.clone();
-        }
-        // While it is being opened, whoever waits for it is told.
-        let handle = self.shared.handle.try_lock().ok()?;
-        handle.open.as_ref()?.trouble()
+        read_only.or_else(|| failed.clone())
     }
 }
 
