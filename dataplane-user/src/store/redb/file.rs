@@ -61,6 +61,12 @@ impl StoreFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let file = options.mode(0o600).open(path).map_err(io)?;
+        if !file.metadata().map_err(io)?.is_file() {
+            return Err(StoreError::Corrupt {
+                path: path.to_owned(),
+                reason: "it is no regular file".to_owned(),
+            });
+        }
         if blank(&file).map_err(io)? {
             file.set_len(0).map_err(io)?;
         }

@@ -7,7 +7,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -115,9 +115,7 @@ impl Store for ReopeningStore {
         // While it is being opened, whoever waits for it is told.
         let handle = self.shared.handle.try_lock().ok();
         let read_only = handle.and_then(|handle| handle.open.as_ref()?.trouble());
-        let failed = &self.shared.failed_write;
-        let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-        read_only.or_else(|| failed.clone())
+        read_only.or_else(|| self.shared.failed_write().clone())
     }
 }
 
@@ -158,7 +156,9 @@ impl Shared {
         if let Err(error) = &result
             && ends_handle(error)
         {
-            tracing::warn!("{error}");
+            if self.failed_write().as_ref() != Some(&error.to_string()) {
+                tracing::warn!("{error}");
+            }
             self.shut(&store, None).await;
         }
         result
@@ -173,16 +173,25 @@ impl Shared {
         }
     }
 
+    /// Keeps what became of a write; logs what is new.
     fn written<T>(&self, result: &Result<T, StoreError>) {
-        let mut failed = self
-            .failed_write
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut failed = self.failed_write();
         match result {
             Ok(_) => *failed = None,
-            Err(error) if ends_handle(error) => *failed = Some(error.to_string()),
+            Err(error) if ends_handle(error) => {
+                let now = Some(error.to_string());
+                if *failed != now {
+                    tracing::warn!("{error}");
+                    *failed = now;
+                }
+            }
             Err(_) => {}
         }
+    }
+
+    fn failed_write(&self) -> MutexGuard<'_, Option<String>> {
+        let failed = self.failed_write.lock();
+        failed.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sees whether the file is still the same, and whether it can be written again.
@@ -209,8 +218,7 @@ impl Shared {
             }
             return;
         }
-        let failed = self.failed_write.lock();
-        let failed = failed.unwrap_or_else(PoisonError::into_inner).is_some();
+        let failed = self.failed_write().is_some();
         if failed {
             let result = store.probe().await;
             self.written(&result);

@@ -109,6 +109,17 @@ async fn what_is_left_of_a_file_on_a_full_disk_is_begun_again() {
 }
 
 #[tokio::test]
+async fn what_is_no_file_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.redb");
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, 0o600.into(), 0).unwrap();
+    let store = ReopeningStore::open(&path).await.unwrap();
+    let error = values(&store).await.unwrap_err().to_string();
+    assert!(error.contains("no regular file"), "{error}");
+}
+
+#[tokio::test]
 async fn a_panic_is_an_error_of_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let store = store_with(&folder.path().join("policy.redb"), "kept").await;
