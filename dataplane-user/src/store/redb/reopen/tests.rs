@@ -108,6 +108,43 @@ async fn what_is_left_of_a_file_on_a_full_disk_is_begun_again() {
     answers(&store, &["first"]).await;
 }
 
+/// Whatever is in the file, the answer is the truth or an error, and never a panic.
+#[tokio::test]
+async fn flipped_bits_are_an_error_or_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.redb");
+    drop(store_with(&path, "kept").await);
+    let whole = loop {
+        // Closed when its last task ended.
+        if let Ok(store) = RedbStore::open_to_write(&path, 4).await {
+            drop(store);
+            break fs::read(&path).unwrap();
+        }
+        sleep(PAUSE).await;
+    };
+    let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let mut errors = 0;
+    for (round, place) in used.iter().step_by(used.len() / 100).enumerate() {
+        let path = folder.path().join(format!("{round}.redb"));
+        let mut flipped = whole.clone();
+        flipped[*place] ^= 1 << (round % 8);
+        fs::write(&path, &flipped).unwrap();
+        let store = ReopeningStore::open(&path).await.unwrap();
+        match values(&store).await {
+            Ok(values) => assert!(
+                values.is_empty() || values == ["kept"],
+                "{values:?} by byte {place}"
+            ),
+            Err(error) => {
+                errors += 1;
+                let told = error.to_string();
+                assert!(told.contains("move it away"), "byte {place}: {told}");
+            }
+        }
+    }
+    assert!(errors > 0, "nothing was noticed");
+}
+
 #[tokio::test]
 async fn what_is_no_file_is_no_store() {
     let folder = tempfile::tempdir().unwrap();
