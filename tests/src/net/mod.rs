@@ -2,6 +2,7 @@
 
 mod counts;
 mod inside;
+mod link;
 mod raw;
 mod site;
 pub mod stream;
@@ -11,6 +12,7 @@ mod traffic;
 pub mod watch;
 
 pub use inside::inside;
+pub use link::Link;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof, refused};
 pub use traffic::{ping, tcp, udp};
