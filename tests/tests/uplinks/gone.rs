@@ -57,13 +57,24 @@ fn a_twin_of_the_uplink_gets_programs_too() {
              link set eth0 up\n"
         );
         let file = site.file("batch", batch)?;
-        site.host(0)
-            .exec(&["ip", "-batch", &file.to_string_lossy()])?;
-        ip(site.host(1), "address add 192.0.2.2/24 dev eth0")?;
-        ip(site.host(1), "link set eth0 up")?;
+        unseen(site, || {
+            let batch = ["ip", "-batch", &file.to_string_lossy()];
+            site.host(0).exec(&batch)?;
+            ip(site.host(1), "address add 192.0.2.2/24 dev eth0")?;
+            ip(site.host(1), "link set eth0 up")
+        })?;
         ensure!(before == Link::named(site.host(0), "eth0")?, "no twin");
         wait_until("programs on the twin", SOON, || works(site).map(Some))
     });
+}
+
+/// Does something while the `nved` of `host-a` looks away.
+fn unseen(site: &Site, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let pid = site.nves[0].pid().context("no nved")?.to_string();
+    site.host(0).exec(&["kill", "-STOP", &pid])?;
+    let done = work();
+    site.host(0).exec(&["kill", "-CONT", &pid])?;
+    done
 }
 
 /// Both hosts, the first one's `nved` with a hook of this kind.
@@ -110,7 +121,16 @@ fn elsewhere(mode: &str, hook: &'static str) {
         ip(&away, &back)?;
         ip(site.host(0), "address add 192.0.2.1/24 dev eth0")?;
         ip(site.host(0), "link set eth0 up")?;
-        works(site)
+        works(site)?;
+        // The same, and nobody looked.
+        unseen(site, || {
+            let there = format!("link set eth0 netns {}", away.name());
+            ip(site.host(0), &there)?;
+            ip(&away, &back)?;
+            ip(site.host(0), "address add 192.0.2.1/24 dev eth0")?;
+            ip(site.host(0), "link set eth0 up")
+        })?;
+        wait_until("packets again", SOON, || works(site).map(Some))
     });
 }
 
