@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use dataplane_tests::net::{SOON, Site, ping, proof, stream::Stream};
 use std::time::{Duration, Instant};
-use xtask::lab::{output, run, wait_until};
+use xtask::lab::{Netns, output, run, wait_until};
 
 const PORT: &str = "blue/blue-vm1";
 const B: &str = "10.0.0.7";
@@ -76,6 +76,12 @@ fn kept_are(site: &Site, gateways: &[&str]) -> Result<()> {
         ensure!(kept == gateways, "{all}");
         Ok(Some(()))
     })
+}
+
+/// Whether a gateway is kept alive.
+fn kept(host: &Netns, gateway: &str) -> Result<bool> {
+    let entry = host.exec(&["ip", "neigh", "show", gateway])?.stdout;
+    Ok(entry.contains("managed"))
 }
 
 fn ip(site: &Site, line: &str) -> Result<()> {
@@ -217,6 +223,31 @@ fn a_restart_knows_what_the_former_nved_kept() {
         site.resume(0)?;
         kept_are(site, &[SECOND])?;
         stream.flows(500)?;
+        stream.lossless()?;
+        site.conserved()
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn equal_cost_routes_take_one_way_and_keep_to_it() {
+    proof(fabric("rtecmp"), |site| {
+        let stream = stream(site)?;
+        let both = format!("nexthop via {OTHER} nexthop via {SECOND}");
+        ip(site, &format!("route replace {FAR} {both}"))?;
+        let way = wait_until("one of two ways", SOON, || {
+            let ways = [("eth0", OTHER), ("eth1", SECOND)];
+            let mut taken = ways.into_iter();
+            let is_kept = |way: &(&str, &str)| kept(site.host(0), way.1).unwrap_or(false);
+            Ok(taken.find(is_kept).map(|(interface, _)| interface))
+        })?;
+        goes_by(site, way)?;
+        site.nves[0].stop();
+        site.resume(0)?;
+        site.ready()?;
+        goes_by(site, way)?;
+        let one = [if way == "eth0" { OTHER } else { SECOND }];
+        kept_are(site, &one)?;
         stream.lossless()?;
         site.conserved()
     });
