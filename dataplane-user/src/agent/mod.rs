@@ -24,7 +24,7 @@ use crate::{
     policy::{Facts, Ids, PortKey, document::PortMode, table_image::TableImage},
     ports,
     settings::Settings,
-    store::{SharedStore, objects::load_local},
+    store::SharedStore,
     underlay,
 };
 
@@ -142,8 +142,7 @@ impl Agent {
     ) -> Result<(Self, AgentHandle), StartError> {
         let (connection, netlink, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        let known_uplinks = load_local(&*store, &settings.host, "uplinks").await?;
-        let known_uplinks: uplinks::Known = known_uplinks.unwrap_or_default();
+        let known_uplinks = uplinks::known(&*store, &settings.host).await;
         let devices = uplinks::find(&settings, &netlink, &known_uplinks).await?;
         let mut dataplane = Dataplane::load(&settings)?;
         let image = dataplane.read()?;

@@ -16,7 +16,10 @@ use crate::{
     policy::document::MacAddress,
     ports::ethtool,
     settings::Settings,
-    store::objects::save_local,
+    store::{
+        Store,
+        objects::{load_local, save_local},
+    },
 };
 
 /// The device that an uplink last was, by the name in the settings. It is kept in the store, so
@@ -40,6 +43,16 @@ impl Trait {
         }
     }
 }
+
+/// What the store remembers of the uplinks; nothing when it cannot be read, which costs little.
+pub(super) async fn known(store: &dyn Store, host: &str) -> Known {
+    let known = load_local(store, host, RECORD).await;
+    let told = known.inspect_err(|error| tracing::warn!("the uplinks are not remembered: {error}"));
+    told.ok().flatten().unwrap_or_default()
+}
+
+/// Its name in the store.
+const RECORD: &str = "uplinks";
 
 /// The devices of the uplinks that are there. One that is not must be known from before.
 pub(super) async fn find(
@@ -197,7 +210,7 @@ impl Agent {
         if *known == self.saved_uplinks {
             return;
         }
-        match save_local(&*self.store, &self.settings.host, "uplinks", known).await {
+        match save_local(&*self.store, &self.settings.host, RECORD, known).await {
             Ok(()) => self.saved_uplinks.clone_from(known),
             Err(error) => conditions.push(error.to_string()),
         }
