@@ -15,6 +15,10 @@ use rtnetlink::Handle;
 
 /// A device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub struct NetDevice {
     /// Its index.
     pub ifindex: u32,
@@ -28,6 +32,8 @@ pub struct NetDevice {
     pub mtu: u32,
     /// Administratively up.
     pub up: bool,
+    /// Its other end or cable answers; devices that cannot tell always say so when they are up.
+    pub carrier: bool,
     /// It is one end of a veth pair.
     pub veth: bool,
     /// Its other end or parent is in another network namespace.
@@ -83,6 +89,29 @@ impl Inventory {
     }
 }
 
+impl FromIterator<NetDevice> for Inventory {
+    fn from_iter<I: IntoIterator<Item = NetDevice>>(devices: I) -> Self {
+        let devices = devices.into_iter().map(|device| (device.ifindex, device));
+        Self {
+            devices: devices.collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Asks the kernel for one device; `None` when it is not there.
+pub async fn by_index(
+    handle: &Handle,
+    ifindex: u32,
+) -> Result<Option<NetDevice>, rtnetlink::Error> {
+    let mut links = handle.link().get().match_index(ifindex).execute();
+    match links.try_next().await {
+        Ok(message) => Ok(message.as_ref().map(NetDevice::from)),
+        Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl From<&LinkMessage> for NetDevice {
     #[allow(
         clippy::wildcard_enum_match_arm,
@@ -92,6 +121,7 @@ impl From<&LinkMessage> for NetDevice {
         let mut device = Self {
             ifindex: message.header.index,
             up: message.header.flags.contains(LinkFlags::Up),
+            carrier: message.header.flags.contains(LinkFlags::LowerUp),
             ..Self::default()
         };
         for attribute in &message.attributes {

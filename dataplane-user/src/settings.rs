@@ -19,6 +19,8 @@ pub struct Settings {
     pub uplink_mode: UplinkMode,
     /// How TC programs are attached.
     pub tc_hook: TcHook,
+    /// Who keeps the neighbours of the underlay alive.
+    pub neighbours: KeepAlive,
     /// The store's URL.
     pub store: String,
     /// The control socket.
@@ -55,6 +57,19 @@ pub enum TcHook {
     Clsact,
 }
 
+/// Who keeps the neighbours of the underlay alive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepAlive {
+    /// The kernel from 5.16 on, else nved.
+    #[default]
+    Auto,
+    /// The kernel, also while nved is gone.
+    Managed,
+    /// nved, which has the kernel use their entries.
+    Probe,
+}
+
 /// The flags of nved.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
@@ -75,6 +90,9 @@ pub struct Flags {
     /// How TC programs are attached [default: auto]
     #[arg(long, value_enum)]
     pub tc_hook: Option<TcHook>,
+    /// Who keeps neighbours of the underlay alive: the kernel, or probes of nved [default: auto]
+    #[arg(long, value_enum)]
+    pub neighbours: Option<KeepAlive>,
     #[arg(
         long,
         value_name = "URL",
@@ -153,6 +171,7 @@ impl Flags {
             uplinks,
             uplink_mode: self.uplink_mode.or(file.uplink_mode).unwrap_or_default(),
             tc_hook: self.tc_hook.or(file.tc_hook).unwrap_or_default(),
+            neighbours: self.neighbours.or(file.neighbours).unwrap_or_default(),
             store: store.unwrap_or_else(|| "redb:///var/lib/nved/policy.redb".into()),
             socket: self
                 .socket
@@ -175,6 +194,7 @@ struct File {
     uplink: Option<List>,
     uplink_mode: Option<UplinkMode>,
     tc_hook: Option<TcHook>,
+    neighbours: Option<KeepAlive>,
     store: Option<String>,
     socket: Option<PathBuf>,
     pin: Option<PathBuf>,
@@ -227,13 +247,16 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_file() {
-        let file = toml::from_str("host = 'x'\nuplink = ['u']\ntc-hook = 'clsact'").expect("toml");
+        let file =
+            toml::from_str("host = 'x'\nuplink = ['u']\ntc-hook = 'clsact'\nneighbours = 'probe'")
+                .expect("toml");
         let merged = flags(&["--host", "a", "--uplink", "e0,e1"]).merge(file);
         let settings = merged.expect("settings");
         assert_eq!(settings.host, "a");
         assert_eq!(settings.uplinks, ["e0", "e1"]);
         assert_eq!(settings.tc_hook, TcHook::Clsact);
         assert_eq!(settings.uplink_mode, UplinkMode::Auto);
+        assert_eq!(settings.neighbours, KeepAlive::Probe);
         assert_eq!(settings.lookup_capacity, 65536);
     }
 

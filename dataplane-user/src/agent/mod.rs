@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dataplane_common::id::Mac;
 use rtnetlink::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -78,7 +79,11 @@ pub struct Agent {
     ids: Ids,
     /// What the store has of them, and which store ([`source::Source::store`]).
     saved_ids: Option<(u64, Ids)>,
+    /// By the name in the settings; those with programs attached.
     uplinks: BTreeMap<String, Uplink>,
+    known_uplinks: uplinks::Known,
+    /// What the store has of them, and which store.
+    saved_uplinks: (u64, uplinks::Known),
     /// What the kernel's maps hold.
     image: TableImage,
     /// What `image` was compiled from, if all of it went in.
@@ -90,12 +95,15 @@ pub struct Agent {
     /// What did not go into the maps.
     failures: Vec<String>,
     reach: BTreeMap<IpAddr, underlay::Reach>,
+    /// What the last round took.
+    took: Duration,
 }
 
 /// An uplink that programs are attached to.
 #[derive(Clone, Debug)]
 struct Uplink {
     device: Device,
+    mac: Mac,
     hooks: Hooks,
     driver: String,
     mtu: u32,
@@ -116,7 +124,7 @@ pub enum StartError {
     #[error("cannot list interfaces: {0}")]
     Netlink(#[from] rtnetlink::Error),
     /// An uplink that is not there.
-    #[error("uplink {0} is not there; name existing interfaces with --uplink")]
+    #[error("uplink {0} is not there and never was; name existing interfaces with --uplink")]
     NoUplink(String),
 }
 
@@ -133,7 +141,8 @@ impl Agent {
     ) -> Result<(Self, AgentHandle), StartError> {
         let (connection, netlink, _) = rtnetlink::new_connection()?;
         tokio::spawn(connection);
-        let devices = uplinks::find(&settings, &netlink).await?;
+        let known_uplinks = uplinks::known(&*store, &settings.host).await;
+        let devices = uplinks::find(&settings, &netlink, &known_uplinks).await?;
         let mut dataplane = Dataplane::load(&settings)?;
         let image = dataplane.read()?;
         let attached = uplinks::attach_all(&mut dataplane, &settings, &devices);
@@ -148,9 +157,12 @@ impl Agent {
         let store_changed = Arc::new(AtomicBool::new(true));
         underlay::watch::spawn(changed.clone())?;
         events::follow_store(store.clone(), changed.clone(), store_changed.clone());
+        let adopted = image.underlay.values().copied();
+        let adopted = adopted.filter_map(underlay::Reach::adopted);
+        let reach = adopted.collect();
         let agent = Self {
             ports: ports::Manager::new(netlink.clone(), &settings),
-            resolver: underlay::Resolver::new(netlink.clone(), settings.uplinks.clone()),
+            resolver: underlay::Resolver::new(netlink.clone(), settings.neighbours),
             ids: source::new_ids(),
             saved_ids: None,
             settings,
@@ -164,13 +176,16 @@ impl Agent {
             source: source::Source::default(),
             known: false,
             uplinks,
+            saved_uplinks: (0, known_uplinks.clone()),
+            known_uplinks,
             image,
             compiled: None,
             generation: 0,
             states: BTreeMap::new(),
             attached: BTreeMap::new(),
             failures: Vec::new(),
-            reach: BTreeMap::new(),
+            reach,
+            took: Duration::ZERO,
         };
         let handle = AgentHandle {
             commands: sender,
@@ -193,7 +208,8 @@ impl Agent {
                     }
                 }
                 () = self.changed.notified() => {
-                    tokio::time::sleep(GATHER).await;
+                    // A flood of events costs a quarter of a CPU at most.
+                    tokio::time::sleep(GATHER.max(3 * self.took)).await;
                     self.reconcile().await;
                 }
                 _ = tick.tick() => self.reconcile().await,
@@ -261,6 +277,10 @@ impl Agent {
         let mut devices = self.ports.remove_others(&BTreeSet::new(), &seen).await;
         let theirs = self.ports.remove_of_other_hosts(&removed.devices, &seen);
         devices.extend(theirs.await);
+        self.resolver.leave(removed.devices);
+        if let Err(error) = self.resolver.unload(self.uplink_devices()).await {
+            tracing::warn!("neighbours of the underlay stay managed: {error}");
+        }
         tracing::info!("unloaded in {:?}", started.elapsed());
         Ok(Unloaded {
             detached: removed.detached,

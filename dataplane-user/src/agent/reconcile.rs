@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
+    time::Instant,
 };
 
 use dataplane_common::wire::outer::MTU_COST;
@@ -20,10 +21,12 @@ use crate::{
     },
     ports::{Attachment, State},
     store::objects::save_ids,
+    underlay,
 };
 
 impl Agent {
     pub(super) async fn reconcile(&mut self) {
+        let started = Instant::now();
         if self.store_changed.swap(false, Ordering::Relaxed)
             && !self.source.refresh(&*self.store, &self.settings).await
         {
@@ -35,7 +38,7 @@ impl Agent {
         match Inventory::read(&self.netlink).await {
             // Fail static: without a policy for this host, what the kernel holds stays.
             Ok(seen) if !self.known => {
-                self.follow_uplinks(&seen, &mut conditions);
+                self.follow_uplinks(&seen, &mut conditions).await;
                 if self.source.version != 0 {
                     conditions.push(self.unknown_host());
                 }
@@ -45,6 +48,7 @@ impl Agent {
         }
         let view = Arc::new(View::of(self, conditions));
         self.publish.send_replace(view);
+        self.took = started.elapsed();
     }
 
     /// When the policy has this host for the first time: makes this host's numbers
@@ -67,7 +71,7 @@ impl Agent {
 
     async fn round(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {
         let policy = self.source.policy.clone();
-        self.follow_uplinks(seen, conditions);
+        self.follow_uplinks(seen, conditions).await;
         self.follow_underlay(&policy, seen, conditions).await;
         self.follow_ports(&policy, seen, conditions).await;
         self.commit(&policy, conditions).await;
@@ -81,9 +85,18 @@ impl Agent {
         conditions: &mut Vec<String>,
     ) {
         let host = &self.settings.host;
-        let own = own_addresses(policy, host, seen, conditions);
-        let pas = pas_in_use(policy, host);
-        match self.resolver.resolve(&pas, &own, seen, &self.reach).await {
+        // An uplink that has another name now is still the one that the policy names.
+        let place = |name: &str| Some(self.uplinks.get(name)?.device.ifindex);
+        let own = policy.hosts.get(host).map_or_else(Vec::new, |host| {
+            own_addresses(host, seen, place, conditions)
+        });
+        let question = underlay::Question {
+            pas: &pas_in_use(policy, host),
+            own: &own,
+            uplinks: &self.uplink_devices(),
+            seen,
+        };
+        match self.resolver.resolve(&question, &self.reach).await {
             Ok(reach) => self.reach = reach,
             Err(error) => conditions.push(format!("cannot read routes and neighbours: {error}")),
         }
@@ -98,7 +111,9 @@ impl Agent {
         conditions: &mut Vec<String>,
     ) {
         let (mtu, host) = (self.tenant_mtu(), self.settings.host.clone());
-        self.ports.reserve(provider_addresses(policy, &host));
+        let uplinks = self.uplink_devices();
+        self.ports
+            .reserve(uplinks, provider_addresses(policy, &host));
         let mut states = BTreeMap::new();
         for (key, port) in ours(policy, &host) {
             let Some((_, subnet)) = policy.subnet(port.vsid) else {
@@ -218,7 +233,7 @@ impl Agent {
 
     /// Detaches from what is no longer in use and removes veths of ports that are gone.
     async fn clean_up(&mut self, policy: &Policy, seen: &Inventory, conditions: &mut Vec<String>) {
-        let uplinks = self.uplinks.values().map(|uplink| uplink.device.ifindex);
+        let uplinks = self.uplink_devices().into_iter();
         let ports = self.states.iter().filter_map(|(key, state)| match state {
             State::Ready(attachment) => Some(attachment.ifindex),
             State::Pending(_) => self
@@ -227,9 +242,11 @@ impl Agent {
         });
         let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
         match self.dataplane.detach_others(&keep) {
-            Ok(gone) => self
-                .attached
-                .retain(|_, (ifindex, _)| !gone.contains(ifindex)),
+            Ok(gone) => {
+                let attached = &mut self.attached;
+                attached.retain(|_, (ifindex, _)| !gone.contains(ifindex));
+                self.resolver.leave(gone);
+            }
             Err(error) => conditions.push(error.to_string()),
         }
         let states = &self.states;
@@ -270,7 +287,8 @@ impl Agent {
 
     /// The largest tenant packet that fits every path after encapsulation.
     fn tenant_mtu(&self) -> u16 {
-        let uplinks = self.uplinks.values().map(|uplink| uplink.mtu);
+        // One that is not there will come back with the MTU that it had.
+        let uplinks = self.known_uplinks.values().map(|uplink| uplink.mtu);
         let paths = self
             .reach
             .values()
@@ -282,7 +300,7 @@ impl Agent {
 }
 
 /// Adds a condition unless it is told already.
-fn tell(conditions: &mut Vec<String>, condition: String) {
+pub(super) fn tell(conditions: &mut Vec<String>, condition: String) {
     if !conditions.contains(&condition) {
         conditions.push(condition);
     }

@@ -9,7 +9,7 @@ use crate::{
     policy::{
         Policy, PortKey,
         document::Mtu,
-        model::{Port, Subnet},
+        model::{Host, Port, Subnet},
     },
     ports::Wanted,
 };
@@ -63,20 +63,21 @@ fn gateways(port: &Port, subnet: &Subnet) -> Vec<IpAddr> {
 }
 
 /// This host's PAs; says which of them no interface, or another than stated, bears.
+///
+/// `uplink` tells the index of an uplink by its name in the settings.
 pub(super) fn own_addresses(
-    policy: &Policy,
-    host: &str,
+    host: &Host,
     seen: &Inventory,
+    uplink: impl Fn(&str) -> Option<u32>,
     conditions: &mut Vec<String>,
 ) -> Vec<IpAddr> {
-    let Some(host) = policy.hosts.get(host) else {
-        return Vec::new();
-    };
     for pa in &host.addresses {
-        let mut bearers = seen.bearers(pa.address).map(|device| device.name.as_str());
+        let mut bearers = seen.bearers(pa.address);
         let told = match &pa.interface {
             None => bearers.next().is_some(),
-            Some(name) => bearers.any(|bearer| bearer == name),
+            Some(name) => {
+                bearers.any(|bearer| bearer.name == *name || Some(bearer.ifindex) == uplink(name))
+            }
         };
         if !told {
             let place = pa.interface.as_deref().unwrap_or("any interface");

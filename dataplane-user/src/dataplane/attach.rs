@@ -94,12 +94,14 @@ impl Dataplane {
     pub fn holds_uplink(&self, ifindex: u32, hooks: Hooks) -> bool {
         self.holds(self.tc_hook.as_str(), ifindex)
             && (hooks == Hooks::Tc || self.holds("xdp", ifindex))
+            && self.is_tx_port(ifindex)
     }
 
     /// Whether a port's programs are still attached.
     pub fn holds_port(&self, ifindex: u32, mode: PortMode) -> bool {
         self.holds(self.tc_hook.as_str(), ifindex)
             && (mode == PortMode::Tc || self.holds("xdp", ifindex))
+            && self.is_tx_port(ifindex)
     }
 
     /// Attaches to a port's device, or takes over what is attached.
@@ -111,6 +113,16 @@ impl Dataplane {
             PortMode::Xdp => self.attach_xdp(XDP_EGRESS, device, None)?,
         }
         self.add_tx_port(device.ifindex)
+    }
+
+    /// Detaches from a device, whatever namespace it is in.
+    pub fn detach(&mut self, ifindex: u32) -> Result<(), Error> {
+        for hook in links::HOOKS {
+            self.detach_hook(hook, ifindex)?;
+        }
+        // A device that is gone left the map by itself.
+        let _ = self.maps.tx_ports.remove(ifindex);
+        Ok(())
     }
 
     /// Detaches from every device that is not in `keep`; their indexes.
@@ -249,6 +261,11 @@ impl Dataplane {
             .tx_ports
             .insert(ifindex, ifindex, None, 0)
             .map_err(|source| Error::TxPort { ifindex, source })
+    }
+
+    /// A device leaves the map when it goes to another namespace, even if it comes back.
+    fn is_tx_port(&self, ifindex: u32) -> bool {
+        self.maps.tx_ports.get(ifindex, 0).is_ok()
     }
 
     fn tx_ports(&self) -> Result<Vec<u32>, Error> {

@@ -21,6 +21,9 @@ use libbpf_rs::query::LinkTypeInfo;
 use super::clsact;
 use crate::settings::TcHook;
 
+/// The hooks, as pins name them.
+pub const HOOKS: [&str; 3] = ["tc", "clsact", "xdp"];
+
 /// Folder of link pins below the pin folder.
 pub const LINKS: &str = "links";
 
@@ -119,6 +122,13 @@ pub fn pin_path(pin: &Path, hook: &str, ifindex: u32) -> PathBuf {
 pub fn parse_pin(name: &str) -> Option<(&str, u32)> {
     let (hook, ifindex) = name.split_once('-')?;
     Some((hook, ifindex.parse().ok()?))
+}
+
+/// Whether anything of ours is attached to a device, or was before the device went.
+pub fn is_pinned(pin: &Path, ifindex: u32) -> bool {
+    HOOKS
+        .iter()
+        .any(|hook| pin_path(pin, hook, ifindex).exists())
 }
 
 /// Attaches at tcx ingress, or takes over the pinned link.

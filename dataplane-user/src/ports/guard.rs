@@ -1,6 +1,6 @@
 //! Devices that no port may take: what the host itself lives on.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::names;
 use crate::netdev::{Inventory, NetDevice};
@@ -10,6 +10,8 @@ use crate::netdev::{Inventory, NetDevice};
 pub struct Reserved {
     /// Its uplinks, by name.
     pub uplinks: Vec<String>,
+    /// Its uplinks, by index: they may have got other names.
+    pub devices: BTreeSet<u32>,
     /// Its provider addresses.
     pub addresses: Vec<IpAddr>,
 }
@@ -21,7 +23,8 @@ impl Reserved {
             let mut bearers = seen.bearers(**address);
             bearers.any(|bearer| bearer.ifindex == device.ifindex)
         };
-        let what = if self.uplinks.contains(&device.name) {
+        let what = if self.uplinks.contains(&device.name) || self.devices.contains(&device.ifindex)
+        {
             "is an uplink".to_owned()
         } else if device.ifindex == LOOPBACK {
             "is the loopback".to_owned()
@@ -47,6 +50,7 @@ mod tests {
     fn refusal(name: &str, ifindex: u32, alias: &str) -> Option<String> {
         let reserved = Reserved {
             uplinks: vec!["eth0".into()],
+            devices: BTreeSet::from([9]),
             addresses: Vec::new(),
         };
         let device = NetDevice {
@@ -64,6 +68,7 @@ mod tests {
             refusal("eth0", 2, "").as_deref(),
             Some("interface eth0 is an uplink; name a tenant's device")
         );
+        assert!(refusal("wan0", 9, "").is_some_and(|why| why.contains("is an uplink")));
         assert!(refusal("lo", 1, "").is_some_and(|why| why.contains("is the loopback")));
         let alias = "nve host-b port blue/vm1";
         assert!(refusal("nve0", 3, alias).is_some_and(|why| why.contains(alias)));

@@ -44,14 +44,15 @@ impl Manager {
             host: settings.host.clone(),
             reserved: Reserved {
                 uplinks: settings.uplinks.clone(),
-                addresses: Vec::new(),
+                ..Reserved::default()
             },
             set_up: BTreeMap::new(),
         }
     }
 
-    /// From now on no port may have a device that bears one of these.
-    pub fn reserve(&mut self, provider_addresses: Vec<IpAddr>) {
+    /// From now on no port may have one of these devices, or one that bears such an address.
+    pub fn reserve(&mut self, uplinks: BTreeSet<u32>, provider_addresses: Vec<IpAddr>) {
+        self.reserved.devices = uplinks;
         self.reserved.addresses = provider_addresses;
     }
 

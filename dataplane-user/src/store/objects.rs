@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Serialize, de::DeserializeOwned};
+
 use super::{Compare, KeyValue, Op, Store, StoreError, TxnResult};
 use crate::{
     control::protocol::{Action, ApplyReport, Change, Problem, Problems},
@@ -237,19 +239,41 @@ fn report(changes: Changes, revision: u64) -> ApplyReport {
 
 /// The numbers of a host; `None` before [`save_ids`].
 pub async fn load_ids(store: &dyn Store, host: &str) -> Result<Option<Ids>, StoreError> {
-    let key = ids_key(host);
-    let range = store.range(&key, None).await?;
-    let pair = range.pairs.into_iter().find(|pair| pair.key == key);
-    let Some(pair) = pair else { return Ok(None) };
-    let ids = serde_json::from_slice(&pair.value);
-    ids.map(Some)
-        .map_err(|source| StoreError::BadValue { key, source })
+    load_local(store, host, IDS).await
 }
 
 /// Keeps the numbers of a host, which alone writes them.
 pub async fn save_ids(store: &dyn Store, host: &str, ids: &Ids) -> Result<(), StoreError> {
-    let key = ids_key(host);
-    let value = serde_json::to_vec(ids);
+    save_local(store, host, IDS, ids).await
+}
+
+const IDS: &str = "ids";
+
+/// What a host keeps for itself under a name; `None` before [`save_local`].
+pub async fn load_local<T: DeserializeOwned>(
+    store: &dyn Store,
+    host: &str,
+    name: &str,
+) -> Result<Option<T>, StoreError> {
+    let key = local_key(host, name);
+    let range = store.range(&key, None).await?;
+    let pair = range.pairs.into_iter().find(|pair| pair.key == key);
+    let Some(pair) = pair else { return Ok(None) };
+    let value = serde_json::from_slice(&pair.value);
+    value
+        .map(Some)
+        .map_err(|source| StoreError::BadValue { key, source })
+}
+
+/// Keeps something of a host, which alone writes it.
+pub async fn save_local(
+    store: &dyn Store,
+    host: &str,
+    name: &str,
+    value: &(impl Serialize + Sync),
+) -> Result<(), StoreError> {
+    let key = local_key(host, name);
+    let value = serde_json::to_vec(value);
     let value = value.map_err(|source| StoreError::BadValue {
         key: key.clone(),
         source,
@@ -258,8 +282,8 @@ pub async fn save_ids(store: &dyn Store, host: &str, ids: &Ids) -> Result<(), St
     Ok(())
 }
 
-fn ids_key(host: &str) -> String {
-    format!("{LOCAL}{host}/ids")
+fn local_key(host: &str, name: &str) -> String {
+    format!("{LOCAL}{host}/{name}")
 }
 
 #[cfg(test)]

@@ -1,58 +1,62 @@
-//! Questions to the kernel about routes and neighbours.
+//! Questions to the kernel about the ways to provider addresses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    time::{Duration, Instant},
 };
 
-use dataplane_common::id::Mac;
 use futures_util::TryStreamExt;
-use netlink_packet_route::{
-    neighbour::{
-        NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
-    },
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType},
+use rtnetlink::{Error, Handle, RouteMessageBuilder};
+
+use super::{
+    entry::Entry,
+    neighbours::{Neighbours, Table},
+    resolve::{Path, Reach, reach},
+    route::Route,
 };
-use rtnetlink::{Handle, RouteMessageBuilder};
-
-use super::resolve::{Path, Reach, reach};
-use crate::netdev::{Inventory, mac};
-
-/// How often a resolved neighbour is used in the kernel's name: frames that the
-/// programs send never refresh the kernel's entry.
-const REFRESH: Duration = Duration::from_secs(10);
+use crate::{netdev::Inventory, settings::KeepAlive};
 
 /// Resolves PAs.
 pub struct Resolver {
     handle: Handle,
-    uplinks: BTreeSet<String>,
-    used: BTreeMap<(u32, IpAddr), Instant>,
+    neighbours: Neighbours,
+    /// Devices that are no uplinks any more.
+    left: BTreeSet<u32>,
+}
+
+/// What is asked for, and between what.
+pub struct Question<'a> {
+    /// The PAs.
+    pub pas: &'a BTreeSet<IpAddr>,
+    /// Those of this host.
+    pub own: &'a [IpAddr],
+    /// The uplinks, by index.
+    pub uplinks: &'a BTreeSet<u32>,
+    /// Devices and addresses.
+    pub seen: &'a Inventory,
 }
 
 impl Resolver {
-    /// A resolver for paths through these interfaces.
-    pub fn new(handle: Handle, uplinks: impl IntoIterator<Item = String>) -> Self {
+    /// A resolver that keeps neighbours alive as told.
+    pub fn new(handle: Handle, keep_alive: KeepAlive) -> Self {
         Self {
+            neighbours: Neighbours::new(handle.clone(), keep_alive),
             handle,
-            uplinks: uplinks.into_iter().collect(),
-            used: BTreeMap::new(),
+            left: BTreeSet::new(),
         }
     }
 
-    /// How each PA is reached now; as in `former` when the kernel does not say. Unresolved
-    /// neighbours are asked for.
+    /// How each PA is reached now; as in `former` when the kernel does not say. Next hops are
+    /// kept alive, and let go when no PA needs them.
     pub async fn resolve(
         &mut self,
-        pas: &BTreeSet<IpAddr>,
-        own: &[IpAddr],
-        seen: &Inventory,
+        question: &Question<'_>,
         former: &BTreeMap<IpAddr, Reach>,
-    ) -> Result<BTreeMap<IpAddr, Reach>, rtnetlink::Error> {
-        let neighbours = self.neighbours().await?;
-        let mut answers = BTreeMap::new();
-        for pa in pas {
-            let path = match self.path(*pa, seen, &neighbours).await {
+    ) -> Result<BTreeMap<IpAddr, Reach>, Error> {
+        let table = self.neighbours.read().await?;
+        let (mut answers, mut hops, mut unsure) = (BTreeMap::new(), BTreeSet::new(), false);
+        for pa in question.pas {
+            let path = match self.path(*pa, question, &table).await {
                 Ok(path) => path,
                 Err(error) => {
                     let Some(reach) = former.get(pa) else {
@@ -60,33 +64,54 @@ impl Resolver {
                     };
                     tracing::warn!("provider address {pa} stays as it was: {error}");
                     answers.insert(*pa, reach.clone());
+                    unsure = true;
                     continue;
                 }
             };
-            if let Some(path) = path.as_ref().filter(|path| !path.local && path.uplink) {
-                self.keep_alive(path).await;
-            }
-            answers.insert(*pa, reach(*pa, path.as_ref(), own));
+            hops.extend(path.as_ref().and_then(Path::hop));
+            let former = former.get(pa).filter(|former| {
+                let device = question.seen.by_index(former.hop.ifindex);
+                device.is_some_and(|device| {
+                    device.carrier && question.uplinks.contains(&device.ifindex)
+                })
+            });
+            let reach = reach(*pa, path.as_ref(), question.own);
+            answers.insert(*pa, reach.unless_better(path.as_ref(), former));
+        }
+        if !unsure {
+            let devices = question.uplinks | &std::mem::take(&mut self.left);
+            self.neighbours.give_back(&table, &hops, &devices).await;
         }
         Ok(answers)
     }
 
-    async fn neighbours(&self) -> Result<BTreeMap<(u32, IpAddr), Mac>, rtnetlink::Error> {
-        let mut table = BTreeMap::new();
-        let mut messages = self.handle.neighbours().get().execute();
-        while let Some(message) = messages.try_next().await? {
-            table.extend(usable(&message));
-        }
-        Ok(table)
+    /// From now on nothing of ours stays on these devices.
+    pub fn leave(&mut self, devices: impl IntoIterator<Item = u32>) {
+        self.left.extend(devices);
+    }
+
+    /// Gives back all neighbours on these devices.
+    pub async fn unload(&mut self, mut devices: BTreeSet<u32>) -> Result<(), Error> {
+        let table = self.neighbours.read().await?;
+        devices.append(&mut self.left);
+        self.neighbours
+            .give_back(&table, &BTreeSet::new(), &devices)
+            .await;
+        Ok(())
     }
 
     async fn path(
-        &self,
+        &mut self,
         pa: IpAddr,
-        seen: &Inventory,
-        neighbours: &BTreeMap<(u32, IpAddr), Mac>,
-    ) -> Result<Option<Path>, rtnetlink::Error> {
-        let Some(route) = self.route(pa).await? else {
+        question: &Question<'_>,
+        table: &Table,
+    ) -> Result<Option<Path>, Error> {
+        let seen = question.seen;
+        // What the programs send comes from our first PA; rules may go by that. The kernel
+        // takes no source that is on none of its interfaces.
+        let source = question.own.first().copied();
+        let source = source.filter(|own| seen.bearers(*own).next().is_some());
+        let Some(route) = self.route(pa, source).await? else {
             return Ok(None);
         };
         let device = if route.local {
@@ -97,26 +122,41 @@ impl Resolver {
         let Some(device) = device else {
             return Ok(None);
         };
-        let next_hop = route.gateway.unwrap_or(pa);
-        Ok(Some(Path {
+        let mut path = Path {
             local: route.local,
             ifindex: route.ifindex,
             interface: device.name.clone(),
-            uplink: self.uplinks.contains(&device.name),
-            next_hop,
-            mtu: route.mtu.unwrap_or(device.mtu),
+            uplink: question.uplinks.contains(&route.ifindex),
+            next_hop: route.gateway.unwrap_or(pa),
+            mtu: device.mtu.min(route.mtu.unwrap_or(u32::MAX)),
             src_mac: device.mac,
-            dst_mac: neighbours.get(&(route.ifindex, next_hop)).copied(),
-        }))
+            dst_mac: None,
+            open: false,
+        };
+        // The kernel asks once a second: what it asked before there was a carrier would only
+        // delay the answer.
+        if let Some(hop) = path.hop().filter(|_| device.carrier) {
+            let entry = self.neighbours.entry(hop, table).await?;
+            let asked = self.neighbours.keep_alive(hop, entry.as_ref()).await;
+            path.dst_mac = entry.and_then(|entry| entry.mac);
+            path.open = asked && Entry::is_open(entry.as_ref());
+        }
+        Ok(Some(path))
     }
 
     /// The kernel's route; `None` when it has none.
-    async fn route(&self, pa: IpAddr) -> Result<Option<Route>, rtnetlink::Error> {
-        let prefix = if pa.is_ipv4() { 32 } else { 128 };
+    async fn route(&self, pa: IpAddr, source: Option<IpAddr>) -> Result<Option<Route>, Error> {
+        let whole = |address: IpAddr| if address.is_ipv4() { 32 } else { 128 };
         let ask = RouteMessageBuilder::<IpAddr>::new();
-        let Ok(ask) = ask.destination_prefix(pa, prefix) else {
+        let Ok(mut ask) = ask.destination_prefix(pa, whole(pa)) else {
             return Ok(None);
         };
+        if let Some(source) = source.filter(|source| source.is_ipv4() == pa.is_ipv4()) {
+            let Ok(from) = ask.source_prefix(source, whole(source)) else {
+                return Ok(None);
+            };
+            ask = from;
+        }
         let mut answers = self.handle.route().get(ask.build()).execute();
         match answers.try_next().await {
             Ok(answer) => Ok(answer.as_ref().map(Route::from)),
@@ -124,32 +164,12 @@ impl Resolver {
             Err(error) => Err(error),
         }
     }
-
-    /// Has the kernel resolve the next hop, or confirm it from time to time.
-    async fn keep_alive(&mut self, path: &Path) {
-        let key = (path.ifindex, path.next_hop);
-        let fresh = self.used.get(&key).is_some_and(|at| at.elapsed() < REFRESH);
-        if path.dst_mac.is_some() && fresh {
-            return;
-        }
-        let request = self
-            .handle
-            .neighbours()
-            .add(path.ifindex, path.next_hop)
-            .state(NeighbourState::None)
-            .flags(NeighbourFlags::Use)
-            .replace();
-        if let Err(error) = request.execute().await {
-            tracing::debug!("neighbour {} on {}: {error}", path.next_hop, path.interface);
-        }
-        self.used.insert(key, Instant::now());
-    }
 }
 
 /// Whether the answer is that there is no route, or one that refuses: `unreachable`,
 /// `prohibit` or `blackhole`. Other errors say nothing about the route.
-fn says_no_route(error: &rtnetlink::Error) -> bool {
-    let rtnetlink::Error::NetlinkError(answer) = error else {
+fn says_no_route(error: &Error) -> bool {
+    let Error::NetlinkError(answer) = error else {
         return false;
     };
     [
@@ -159,86 +179,4 @@ fn says_no_route(error: &rtnetlink::Error) -> bool {
         libc::EINVAL,
     ]
     .contains(&-answer.raw_code())
-}
-
-/// What of a route matters.
-#[derive(Default)]
-struct Route {
-    local: bool,
-    ifindex: u32,
-    gateway: Option<IpAddr>,
-    mtu: Option<u32>,
-}
-
-impl From<&RouteMessage> for Route {
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "the enum is open; what is not listed does not concern us"
-    )]
-    fn from(message: &RouteMessage) -> Self {
-        let mut route = Self {
-            local: message.header.kind == RouteType::Local,
-            ..Self::default()
-        };
-        for attribute in &message.attributes {
-            match attribute {
-                RouteAttribute::Oif(ifindex) => route.ifindex = *ifindex,
-                RouteAttribute::Gateway(address) => route.gateway = ip(address),
-                RouteAttribute::Metrics(metrics) => {
-                    route.mtu = metrics.iter().find_map(mtu);
-                }
-                _ => {}
-            }
-        }
-        route
-    }
-}
-
-fn mtu(metric: &RouteMetric) -> Option<u32> {
-    if let RouteMetric::Mtu(mtu) = metric {
-        Some(*mtu)
-    } else {
-        None
-    }
-}
-
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enum is open; only IP addresses concern us"
-)]
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(address) => Some((*address).into()),
-        RouteAddress::Inet6(address) => Some((*address).into()),
-        _ => None,
-    }
-}
-
-/// The entry's key and MAC, if frames may be sent to it.
-fn usable(message: &NeighbourMessage) -> Option<((u32, IpAddr), Mac)> {
-    match message.header.state {
-        NeighbourState::Reachable
-        | NeighbourState::Stale
-        | NeighbourState::Delay
-        | NeighbourState::Probe
-        | NeighbourState::Permanent => {}
-        NeighbourState::Incomplete
-        | NeighbourState::Failed
-        | NeighbourState::Noarp
-        | NeighbourState::None
-        | NeighbourState::Other(_)
-        | _ => return None,
-    }
-    let (mut address, mut hardware) = (None, None);
-    for attribute in &message.attributes {
-        if let NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) = attribute {
-            address = Some(IpAddr::from(*v4));
-        } else if let NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) = attribute {
-            address = Some(IpAddr::from(*v6));
-        } else if let NeighbourAttribute::LinkLayerAddress(bytes) = attribute {
-            hardware = Some(mac(bytes));
-        }
-    }
-    let mac = hardware.filter(|mac| mac.is_station())?;
-    Some(((message.header.ifindex, address?), mac))
 }

@@ -7,6 +7,7 @@ use dataplane_common::{
     id::Mac,
 };
 
+use super::entry::Key;
 use crate::policy::compile::pa_key;
 
 /// What the kernel says of the way to a PA.
@@ -28,6 +29,15 @@ pub struct Path {
     pub src_mac: Mac,
     /// MAC of the next hop, when it is known and usable.
     pub dst_mac: Option<Mac>,
+    /// It is not known yet, and being asked for.
+    pub open: bool,
+}
+
+impl Path {
+    /// The neighbour to keep alive: what is not local and leaves by an uplink has one.
+    pub fn hop(&self) -> Option<Key> {
+        (self.uplink && !self.local).then_some((self.ifindex, self.next_hop))
+    }
 }
 
 /// A PA and how it is reached.
@@ -41,6 +51,34 @@ pub struct Reach {
     pub interface: String,
     /// What is wrong, one sentence; empty when nothing is.
     pub condition: String,
+}
+
+impl Reach {
+    /// What an earlier nved left in the map, to go on with until more is known.
+    pub fn adopted(hop: NextHop) -> Option<(IpAddr, Self)> {
+        let reach = Self {
+            hop,
+            state: "resolved",
+            interface: String::new(),
+            condition: String::new(),
+        };
+        let resolved = hop.state == NextHop::RESOLVED;
+        resolved.then_some((IpAddr::from(hop.pa_v4()), reach))
+    }
+
+    /// This, or `former` while the next hop of `path` is being asked for: who changes a route or
+    /// flushes neighbours loses no packet before the answer. The kernel gives up after
+    /// `mcast_solicit` tries, 3 s unless changed.
+    #[must_use]
+    pub fn unless_better(self, path: Option<&Path>, former: Option<&Self>) -> Self {
+        let open = path.is_some_and(|path| path.open);
+        let resolved = |reach: &&Self| reach.hop.state == NextHop::RESOLVED;
+        let source = self.hop.src_v4();
+        let better = former.filter(|former| {
+            open && self.hop.state == NextHop::NO_NEIGHBOUR && former.hop.src_v4() == source
+        });
+        better.filter(resolved).cloned().unwrap_or(self)
+    }
 }
 
 /// The next hop of `pa`; `own` are this host's PAs.
@@ -125,6 +163,7 @@ mod tests {
             mtu: 1600,
             src_mac: Mac([2, 0, 0, 0, 0, 1]),
             dst_mac: Some(Mac([2, 0, 0, 0, 0, 2])),
+            open: false,
         }
     }
 
@@ -154,6 +193,23 @@ mod tests {
         assert_eq!(reached.hop.state, NextHop::NO_ROUTE);
         assert!(reached.condition.contains("eth0, which is no uplink"));
         assert_eq!(reach(PA, None, &OWN).state, "noRoute");
+    }
+
+    #[test]
+    fn the_former_way_is_used_until_the_new_one_is_known() {
+        let former = reach(PA, Some(&path()), &OWN);
+        let mut moved = path();
+        (moved.ifindex, moved.dst_mac, moved.open) = (8, None, true);
+        let now = || reach(PA, Some(&moved), &OWN);
+        let kept = now().unless_better(Some(&moved), Some(&former));
+        assert_eq!(kept, former);
+        // Nobody answered.
+        let mut silent = moved.clone();
+        silent.open = false;
+        let told = now().unless_better(Some(&silent), Some(&former));
+        assert_eq!(told.state, "noNeighbour");
+        let lost = now().unless_better(Some(&moved), Some(&now()));
+        assert_eq!(lost.state, "noNeighbour");
     }
 
     #[test]

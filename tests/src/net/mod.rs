@@ -3,6 +3,7 @@
 mod counts;
 pub mod disk;
 mod inside;
+mod link;
 mod raw;
 mod site;
 pub mod socket;
@@ -13,6 +14,7 @@ mod traffic;
 pub mod watch;
 
 pub use inside::inside;
+pub use link::Link;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof, refused};
 pub use traffic::{ping, tcp, udp};

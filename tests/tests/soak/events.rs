@@ -50,9 +50,9 @@ pub(crate) const EVENTS: &[Event] = &[
     harmless("garbage on the control socket", garbage),
     harmless("a tenant's namespace goes and comes", guest),
     harmless("records change by the hundred", records),
+    harmless("all neighbours are flushed", neighbours),
     harmful("an uplink's link flaps", flap),
     harmful("the peer's MAC changes", mac),
-    harmful("all neighbours are flushed", neighbours),
     harmful("an uplink goes from TC to XDP or back", mode),
 ];
 

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use super::*;
 use crate::{
     policy::Key,
-    settings::{TcHook, UplinkMode},
+    settings::{KeepAlive, TcHook, UplinkMode},
     store::{SharedStore, objects, open},
 };
 
@@ -13,6 +13,7 @@ fn settings(path: &Path) -> Settings {
         uplinks: Vec::new(),
         uplink_mode: UplinkMode::Tc,
         tc_hook: TcHook::Auto,
+        neighbours: KeepAlive::Auto,
         store: format!("redb://{}", path.display()),
         socket: "/nowhere".into(),
         pin: "/nowhere".into(),

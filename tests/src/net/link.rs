@@ -1,0 +1,32 @@
+//! A device as `ip` shows it. `/sys/class/net` would show those of the namespace that mounted it.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use xtask::lab::Netns;
+
+/// A device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub index: u64,
+    /// Its MTU in bytes.
+    pub mtu: u64,
+    /// Its MAC, in lower case with colons.
+    pub mac: String,
+}
+
+impl Link {
+    /// The device with this name; fails when there is none.
+    pub fn named(netns: &Netns, name: &str) -> Result<Self> {
+        let shown = netns.exec(&["ip", "-json", "link", "show", name])?.stdout;
+        let links: Value = serde_json::from_str(&shown)?;
+        let link = links.get(0).context("no link in the answer")?;
+        let number = |key: &str| link[key].as_u64();
+        let unreadable = || format!("{name} in {shown}");
+        Ok(Self {
+            index: number("ifindex").with_context(unreadable)?,
+            mtu: number("mtu").with_context(unreadable)?,
+            mac: link["address"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+}
