@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use dataplane_tests::net::{
     SOON, Site, proof, refused,
-    socket::{NOBODY, answer_to, as_nobody, crowd, until_closed},
+    socket::{NOBODY, answer_to, as_nobody, crowd, nvectl_as_nobody, until_closed},
 };
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::{
@@ -11,13 +11,13 @@ use std::{
     fs,
     io::{Read, Write},
     os::unix::{
-        fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
+        fs::{FileTypeExt, MetadataExt, chown},
         net::UnixStream,
     },
     path::PathBuf,
     time::Duration,
 };
-use xtask::lab::{BPFFS, Output, PATIENCE, bin_dir, output, unique, wait_until};
+use xtask::lab::{BPFFS, PATIENCE, bin_dir, output, unique, wait_until};
 
 /// More than a service of this kind ever has.
 const THOUSAND: usize = 1_200;
@@ -32,16 +32,6 @@ fn socket(site: &Site) -> PathBuf {
 /// Lets [`NOBODY`] read.
 fn let_in(site: &Site) -> Result<()> {
     chown(socket(site), None, Some(NOBODY)).context("cannot change the socket's group")
-}
-
-/// `nvectl` as [`NOBODY`].
-fn nobody(site: &Site, args: &[&str]) -> Result<Output> {
-    let nvectl = site.file("nvectl", fs::read(bin_dir()?.join("nvectl"))?)?;
-    fs::set_permissions(&nvectl, fs::Permissions::from_mode(0o755))?;
-    let mut command = std::process::Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-    command.arg(&nvectl).arg("--socket").arg(socket(site));
-    output(command.args(args), PATIENCE)
 }
 
 /// The agent still does everything.
@@ -68,7 +58,7 @@ fn a_thousand_connections_keep_nobody_out() {
         let at = socket(site);
         let others = as_nobody(|| crowd(&at, THOUSAND))?;
         let ours = crowd(&at, THOUSAND)?;
-        let read = nobody(site, &["get", "ports"])?.success()?;
+        let read = nvectl_as_nobody(site, 0, &["get", "ports"])?.success()?;
         ensure!(read.stdout.contains("blue-vm1"), "{}", read.stdout);
         site.nvectl(0, &["status", "--wait=20"])?.success()?;
         site.apply(0, &site.demo())?;
@@ -86,8 +76,7 @@ fn root_gets_in_when_others_have_all_their_seats() {
             "#!/bin/sh\nexec prlimit --nofile=600:600 {} \"$@\"\n",
             nved.display()
         );
-        let program = site.file("few-files", script)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        let program = site.program("few-files", script)?;
         site.start_as(0, "tc", |spec| spec.program = Some(program))?;
         site.apply(0, &site.demo())?;
         site.ready()?;
@@ -97,7 +86,7 @@ fn root_gets_in_when_others_have_all_their_seats() {
         // crowd comes again until somebody is turned away.
         let (told, crowd) = wait_until("a refusal", SOON, || {
             let crowd = as_nobody(|| crowd(&at, 290))?;
-            let told = nobody(site, &["get", "ports"])?;
+            let told = nvectl_as_nobody(site, 0, &["get", "ports"])?;
             Ok((told.code() != 0).then_some((told, crowd)))
         })?;
         ensure!(
@@ -108,7 +97,7 @@ fn root_gets_in_when_others_have_all_their_seats() {
         site.nvectl(0, &["status"])?.success()?;
         site.apply(0, &site.demo())?;
         drop(crowd);
-        nobody(site, &["get", "ports"])?.success()?;
+        nvectl_as_nobody(site, 0, &["get", "ports"])?.success()?;
         serves(site)
     });
 }

@@ -1,8 +1,8 @@
 //! `nvectl` against a real agent: what it shows, what it answers, and to whom.
 
 use anyhow::ensure;
-use dataplane_tests::net::{Site, proof};
-use xtask::lab::{PATIENCE, bin_dir, output};
+use dataplane_tests::net::{Site, proof, socket::nvectl_as_nobody};
+use xtask::lab::{PATIENCE, output};
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
@@ -85,21 +85,7 @@ fn status_answers_by_its_exit_code() {
 #[ignore = "needs root: cargo xtask test"]
 fn others_than_root_read_by_group_and_never_write() {
     proof(Site::alone("poluser"), |site| {
-        let nvectl = site.file("nvectl", std::fs::read(bin_dir()?.join("nvectl"))?)?;
-        let run = |args: &[&str]| {
-            let mut command = std::process::Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-            command
-                .arg(&nvectl)
-                .arg("--socket")
-                .arg(site.nves[0].spec().socket());
-            output(command.args(args), PATIENCE)
-        };
-        output(
-            std::process::Command::new("chmod").arg("755").arg(&nvectl),
-            PATIENCE,
-        )?
-        .success()?;
+        let run = |args: &[&str]| nvectl_as_nobody(site, 0, args);
         let kept_out = run(&["get", "ports"])?;
         ensure!(
             kept_out.code() == 7,

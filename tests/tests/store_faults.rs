@@ -347,9 +347,7 @@ fn bound_by_modes(site: &Site) -> Result<PathBuf> {
         "#!/bin/sh\nexec setpriv --bounding-set -dac_override,-dac_read_search {} \"$@\"\n",
         nved.display()
     );
-    let program = site.file("bound", script)?;
-    mode(&program, 0o755)?;
-    Ok(program)
+    site.program("bound", script)
 }
 
 fn mode(path: &Path, mode: u32) -> Result<()> {

@@ -3,8 +3,10 @@
 use super::SOON;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::path::PathBuf;
-use xtask::lab::{Netns, Nve, NveSpec, Output, TempDir, Topology, two_hosts, unique, wait_until};
+use std::{path::PathBuf, process::Command};
+use xtask::lab::{
+    Netns, Nve, NveSpec, Output, TempDir, Topology, run, two_hosts, unique, wait_until,
+};
 
 /// Two tenants that have the same addresses and MACs, one VM of each on both hosts.
 const DEMO: &str = include_str!("../../../examples/demo.yaml");
@@ -146,6 +148,16 @@ impl Site {
         let path = self.dir.path().join(name);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
+    }
+
+    /// A program of this site that everybody may run. Another process makes it: one that was
+    /// open for writing here while a thread started something could not be run ("text file busy").
+    pub fn program(&self, name: &str, text: impl AsRef<[u8]>) -> Result<PathBuf> {
+        let source = self.file(&format!("{name}.source"), text)?;
+        let program = self.dir.path().join(name);
+        let mut install = Command::new("install");
+        run(install.args(["-m", "755"]).arg(&source).arg(&program))?;
+        Ok(program)
     }
 
     /// Applies documents to a host; fails when they are refused.

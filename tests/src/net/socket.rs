@@ -1,18 +1,21 @@
 //! Raw connections to a control socket, and what comes back.
 
-use super::SOON;
+use super::{SOON, Site};
 use anyhow::{Context, Result, anyhow};
 use rustix::{
     process::{Gid, Uid},
     thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 use std::{
+    fs,
     io::{ErrorKind, Read, Write},
     net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
+    process::Command,
     thread,
 };
+use xtask::lab::{Output, PATIENCE, bin_dir, output};
 
 /// The user and group "nobody".
 pub const NOBODY: u32 = 65534;
@@ -29,6 +32,17 @@ pub fn as_nobody<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> 
     };
     let done = thread::scope(|scope| scope.spawn(change).join());
     done.map_err(|_| anyhow!("a thread of uid {NOBODY} panicked"))?
+}
+
+/// Runs `nvectl` as [`NOBODY`] against the `nved` of a host.
+pub fn nvectl_as_nobody(site: &Site, host: usize, args: &[&str]) -> Result<Output> {
+    // The build's folder may be closed to others.
+    let nvectl = site.program("nvectl", fs::read(bin_dir()?.join("nvectl"))?)?;
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    let socket = site.nves[host].spec().socket();
+    command.arg(nvectl).arg("--socket").arg(socket).args(args);
+    output(&mut command, PATIENCE)
 }
 
 /// So many connections that say nothing.
