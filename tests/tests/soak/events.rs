@@ -50,9 +50,15 @@ pub(crate) const EVENTS: &[Event] = &[
     harmless("garbage on the control socket", garbage),
     harmless("a tenant's namespace goes and comes", guest),
     harmless("records change by the hundred", records),
+    harmless("the store's disk is full", full),
+    harmless("the store's file is lost", lost),
+    harmless("the store's file is damaged", damaged),
+    harmless("an uplink gets another name", rename),
+    harmless("an uplink's MTU changes", mtu),
     harmless("all neighbours are flushed", neighbours),
     harmful("an uplink's link flaps", flap),
     harmful("the peer's MAC changes", mac),
+    harmful("an uplink moves away and comes back", moves),
     harmful("an uplink goes from TC to XDP or back", mode),
 ];
 
@@ -171,6 +177,89 @@ fn records(world: &mut World) -> Result<()> {
         world.site.apply(host, &text)?;
     }
     Ok(())
+}
+
+fn degraded(world: &World, host: usize, word: &str) -> Result<()> {
+    wait_until(&format!("a status that says {word:?}"), SOON, || {
+        let said = world.site.nvectl(host, &["status"])?;
+        ensure!(
+            said.code() == 1 && said.stdout.contains(word),
+            "{}",
+            said.stdout
+        );
+        Ok(Some(()))
+    })
+}
+
+fn full(world: &mut World) -> Result<()> {
+    world.disk.fill()?;
+    // More than the pages that the store has to spare.
+    let label = format!("env: {}", "x".repeat(2 << 20));
+    let file = world.policy().replace("env: demo", &label);
+    let file = world.site.file("full.yaml", file)?;
+    let said = world
+        .site
+        .nvectl(0, &["apply", "-f", &file.to_string_lossy()])?;
+    refused(&said, 1, &["make room"])?;
+    degraded(world, 0, "make room")?;
+    world.disk.free()
+}
+
+fn lost(world: &mut World) -> Result<()> {
+    std::fs::remove_file(world.store())?;
+    degraded(world, 0, "replaced")?;
+    world.site.apply(0, &world.policy()).map(drop)
+}
+
+fn damaged(world: &mut World) -> Result<()> {
+    std::fs::write(world.store(), b"no store any more")?;
+    degraded(world, 0, "policy.redb")?;
+    std::fs::remove_file(world.store())?;
+    degraded(world, 0, "replaced")?;
+    world.site.apply(0, &world.policy()).map(drop)
+}
+
+fn rename(world: &mut World) -> Result<()> {
+    let host = any_host(world);
+    set_link(world, host, &["name", "wan0"])?;
+    wait_until("the new name in the status", SOON, || {
+        let status = world.site.ask(host, &["status"])?;
+        let name = &status["uplinks"][0]["interface"];
+        ensure!(name == "wan0", "{name}");
+        Ok(Some(()))
+    })?;
+    let back = ["ip", "link", "set", "dev", "wan0", "name", "eth0"];
+    world.site.host(host).exec(&back).map(drop)
+}
+
+fn mtu(world: &mut World) -> Result<()> {
+    for (mtu, tenant) in [("1700", 1658), ("1600", 1558)] {
+        for host in [0, 1] {
+            set_link(world, host, &["mtu", mtu])?;
+        }
+        wait_until("the tenants' MTU", SOON, || {
+            let status = world.site.ask(0, &["status"])?;
+            let ports = status["ports"].as_array().context("no ports")?;
+            ensure!(ports.iter().all(|port| port["mtu"] == tenant), "{ports:?}");
+            Ok(Some(()))
+        })?;
+    }
+    Ok(())
+}
+
+/// Into the namespace of the other host's tenant, and back with its address.
+fn moves(world: &mut World) -> Result<()> {
+    let host = any_host(world);
+    let place = world.site.vm("blue-vm2");
+    set_link(world, host, &["name", "away0"])?;
+    let (near, far) = (world.site.host(host), place);
+    near.exec(&["ip", "link", "set", "dev", "away0", "netns", far.name()])?;
+    degraded(world, host, "uplink eth0 is not there")?;
+    far.exec(&["ip", "link", "set", "dev", "away0", "netns", near.name()])?;
+    near.exec(&["ip", "link", "set", "dev", "away0", "name", "eth0"])?;
+    let address = format!("192.0.2.{}/24", host + 1);
+    near.exec(&["ip", "address", "add", &address, "dev", "eth0"])?;
+    set_link(world, host, &["up"])
 }
 
 fn set_link(world: &World, host: usize, what: &[&str]) -> Result<()> {

@@ -3,12 +3,14 @@
 use anyhow::{Result, ensure};
 use dataplane_tests::{
     net::{
-        Site, evidence,
+        Site,
+        disk::Disk,
+        evidence,
         stream::{Stream, Tally},
     },
     other_build::other_build,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, os::unix::fs::symlink, path::PathBuf};
 use xtask::lab::{Netns, TempDir};
 
 use super::random::Random;
@@ -48,6 +50,8 @@ pub(crate) struct Build {
 pub(crate) struct World {
     /// The hosts.
     pub(crate) site: Site,
+    /// Where the store of `host-a` is.
+    pub(crate) disk: Disk,
     /// The tenant that comes and goes, while it is there.
     pub(crate) guest: Option<Netns>,
     /// Chance.
@@ -64,7 +68,8 @@ pub(crate) struct World {
 impl World {
     /// Both hosts, all tenants, all streams.
     pub(crate) fn up(random: Random) -> Result<Self> {
-        let site = Site::up("soak", "tc")?;
+        let disk = Disk::in_memory(16)?;
+        let site = with_store_on(&disk)?;
         site.like_wires()?;
         let dir = TempDir::new("soak")?;
         let build = Build {
@@ -78,6 +83,7 @@ impl World {
             other: other_build(dir.path())?,
             streams: BTreeMap::new(),
             _dir: dir,
+            disk,
             site,
         };
         world.guest_comes()?;
@@ -88,6 +94,11 @@ impl World {
         world.streams = world.start_streams()?;
         world.recovered()?;
         Ok(world)
+    }
+
+    /// The store of `host-a`.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.disk.path().join("policy.redb")
     }
 
     fn start_streams(&self) -> Result<BTreeMap<&'static str, Stream>> {
@@ -152,4 +163,15 @@ impl World {
     pub(crate) fn evidence(&self) -> String {
         evidence(&self.site)
     }
+}
+
+/// Both hosts, with the store of `host-a` on a disk that can fill up.
+fn with_store_on(disk: &Disk) -> Result<Site> {
+    let mut site = Site::bare("soak", &["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"])?;
+    let file = disk.path().join("policy.redb");
+    site.start_as(0, "tc", |spec| {
+        symlink(&file, spec.dir.join("policy.redb")).expect("the folder is new");
+    })?;
+    site.start(1, "tc")?;
+    Ok(site)
 }
