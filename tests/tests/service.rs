@@ -103,6 +103,8 @@ fn a_service_manager_is_told() {
         ensure!(ready == "READY=1", "{first}");
         ensure!(rest.starts_with("WATCHDOG=1\nSTATUS="), "{first}");
         // The other host does not answer, and red-vm1 is nowhere.
+        let down = ["ip", "link", "set", "eth0", "down"];
+        site.host(1).exec(&down)?;
         site.apply(0, &site.demo())?;
         let status = site.ask(0, &["status"])?;
         let conditions = status["conditions"].as_array().context("conditions")?;
