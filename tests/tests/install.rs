@@ -149,7 +149,7 @@ fn load_again_is_an_upgrade_and_unload_undoes_it() {
             .map(|e| e.file_name())
             .collect();
         left.sort();
-        ensure!(left == ["nved.log", "policy.redb"], "{left:?}");
+        ensure!(left == ["lock", "nved.log", "policy.redb"], "{left:?}");
         ensure!(host.verb(&["unload"])?.contains("nothing is loaded"));
         host.verb(&["unload", "--purge"])?;
         ensure!(!host.state.exists(), "the state is left");

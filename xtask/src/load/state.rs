@@ -92,7 +92,13 @@ impl State {
     pub(crate) fn open() -> Result<Self> {
         let dir = dir()?;
         fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let lock = File::open(&dir).with_context(|| format!("cannot open {}", dir.display()))?;
+        // Not the folder itself: nved locks that for a moment when it makes its socket there.
+        let lock = dir.join("lock");
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(&lock)
+            .with_context(|| format!("cannot open {}", lock.display()))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!("another `cargo xtask load` or `unload` is running; wait for it");
         }
