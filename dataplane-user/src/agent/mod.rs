@@ -5,7 +5,7 @@
 //! the difference. So there is no order of events to get wrong.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::IpAddr,
     sync::{
         Arc,
@@ -156,6 +156,8 @@ impl Agent {
         let changed = Arc::new(Notify::new());
         let store_changed = Arc::new(AtomicBool::new(true));
         underlay::watch::spawn(changed.clone())?;
+        let told = changed.clone();
+        ports::watch::namespaces(move || told.notify_one())?;
         events::follow_store(store.clone(), changed.clone(), store_changed.clone());
         let adopted = image.underlay.values().copied();
         let adopted = adopted.filter_map(underlay::Reach::adopted);
@@ -274,7 +276,7 @@ impl Agent {
             .dataplane
             .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
             .map_err(|error| error.to_string())?;
-        let mut devices = self.ports.remove_others(&BTreeSet::new(), &seen).await;
+        let mut devices = self.ports.remove_others(std::iter::empty(), &seen).await;
         let theirs = self.ports.remove_of_other_hosts(&removed.devices, &seen);
         devices.extend(theirs.await);
         self.resolver.leave(removed.devices);

@@ -1,5 +1,6 @@
 //! Real `nved`s between network namespaces, for the tests of tier 3.
 
+mod attach;
 mod counts;
 pub mod disk;
 mod inside;
@@ -13,6 +14,7 @@ pub mod traces;
 mod traffic;
 pub mod watch;
 
+pub use attach::cable;
 pub use inside::inside;
 pub use link::Link;
 pub use raw::{Frame, PacketSocket};
