@@ -23,6 +23,7 @@ use crate::{
 
 mod existing;
 mod pair;
+mod tap;
 
 /// Makes and remembers devices of ports.
 pub struct Manager {
@@ -105,7 +106,7 @@ impl Manager {
     pub async fn ensure(&mut self, port: &PortKey, wanted: &Wanted, seen: &Inventory) -> State {
         let attach = &wanted.attach;
         let done = match (&attach.netns, &attach.interface, &attach.tap) {
-            (_, _, Some(_)) => Err("attach by tap is not supported yet".to_owned()),
+            (_, _, Some(tap)) => self.tap(port, wanted, tap, seen).await,
             (Some(netns), ..) => self.pair(port, wanted, netns, seen).await,
             (None, Some(name), None) => self.existing(port, name, seen),
             (None, None, None) => Err("its policy names no device".to_owned()),

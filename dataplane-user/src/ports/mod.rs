@@ -1,7 +1,7 @@
-//! Devices of ports: found, or made as veth pairs into tenants' namespaces.
+//! Devices of ports: found, or made as veth pairs into tenants' namespaces and as taps.
 //!
 //! * [`manager`]: what is wanted against what is there, port by port.
-//! * [`veth`] and [`link`]: making and changing devices of ours.
+//! * [`veth`], [`tap`] and [`link`]: making and changing devices of ours.
 //! * [`netns`] and [`tenant`]: work inside a tenant's namespace, on a thread of its own.
 //! * [`ethtool`] and `ifreq`: the ioctls that netlink does not cover here.
 //! * [`state`]: what a port's device shall be, and what it is.
@@ -17,6 +17,7 @@ pub mod manager;
 pub mod names;
 pub mod netns;
 pub mod state;
+pub mod tap;
 pub mod tenant;
 pub mod veth;
 pub mod watch;

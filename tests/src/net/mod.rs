@@ -10,6 +10,7 @@ mod site;
 pub mod socket;
 pub mod stream;
 pub mod systemd;
+mod tap;
 pub mod traces;
 mod traffic;
 pub mod watch;
@@ -19,6 +20,7 @@ pub use inside::inside;
 pub use link::Link;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof, refused};
+pub use tap::TapVm;
 pub use traffic::{ping, tcp, udp};
 
 use std::time::Duration;
