@@ -31,6 +31,7 @@ use crate::{
 mod events;
 pub mod lock;
 mod reconcile;
+mod redirects;
 mod source;
 mod uplinks;
 pub mod view;
@@ -67,6 +68,7 @@ pub struct Agent {
     dataplane: Dataplane,
     netlink: Handle,
     ports: ports::Manager,
+    napi: ports::napi::Watch,
     resolver: underlay::Resolver,
     changed: Arc<Notify>,
     store_changed: Arc<AtomicBool>,
@@ -167,6 +169,7 @@ impl Agent {
             resolver: underlay::Resolver::new(netlink.clone(), settings.neighbours),
             ids: source::new_ids(),
             saved_ids: None,
+            napi: ports::napi::Watch::new(netlink.clone()),
             settings,
             store,
             dataplane,

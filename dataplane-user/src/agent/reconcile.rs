@@ -75,6 +75,7 @@ impl Agent {
         self.follow_uplinks(seen, conditions).await;
         self.follow_underlay(&policy, seen, conditions).await;
         self.follow_ports(&policy, seen, conditions).await;
+        self.follow_redirects(&policy, seen, conditions).await;
         self.commit(&policy, conditions).await;
         self.clean_up(&policy, seen, conditions).await;
     }

@@ -6,16 +6,20 @@
 //! * [`ethtool`] and `ifreq`: the ioctls that netlink does not cover here.
 //! * [`state`]: what a port's device shall be, and what it is.
 //! * [`guard`]: devices that no port may take.
+//! * [`napi`], [`features`] and [`place`]: whether XDP redirects arrive behind a veth, wherever its other end is.
 //! * [`names`]: how our devices are recognized.
 //! * [`watch`]: named namespaces that come and go.
 
 pub mod ethtool;
+pub mod features;
 pub mod guard;
 mod ifreq;
 pub mod link;
 pub mod manager;
 pub mod names;
+pub mod napi;
 pub mod netns;
+pub mod place;
 pub mod state;
 pub mod tap;
 pub mod tenant;

@@ -45,7 +45,7 @@ impl Manager {
     /// Makes it, down; it stays only once it bears our alias.
     async fn make_tap(&self, name: &str, alias: &str, mtu: u16) -> anyhow::Result<NetDevice> {
         let tap = Tap::create(name)?;
-        let device = netdev::named(&self.handle, name).await?;
+        let device = netdev::by_name(&self.handle, name).await?;
         let mut device = device.ok_or_else(|| anyhow::anyhow!("it vanished"))?;
         link::label(&self.handle, &device, alias, mtu).await?;
         tap.keep()?;
