@@ -1,7 +1,7 @@
 //! The network devices and addresses of nved's own namespace, as the kernel tells.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
 };
 
@@ -9,16 +9,15 @@ use dataplane_common::id::Mac;
 use futures_util::TryStreamExt;
 use netlink_packet_route::{
     address::AddressAttribute,
-    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
+    link::{
+        InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp,
+        XdpAttached,
+    },
 };
-use rtnetlink::Handle;
+use rtnetlink::{Handle, LinkGetRequest, packet_core::Nla};
 
 /// A device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "facts that do not depend on each other"
-)]
 pub struct NetDevice {
     /// Its index.
     pub ifindex: u32,
@@ -34,16 +33,43 @@ pub struct NetDevice {
     pub up: bool,
     /// Its other end or cable answers; devices that cannot tell always say so when they are up.
     pub carrier: bool,
-    /// It is one end of a veth pair.
-    pub veth: bool,
-    /// Its other end or parent is in another network namespace.
-    pub elsewhere: bool,
+    /// How often the carrier came.
+    pub carrier_ups: u32,
+    /// An XDP program is attached to its driver.
+    pub xdp: bool,
+    /// What it is.
+    pub kind: Kind,
+    /// Where its other end is; a veth's, or the parent of another device.
+    pub other_end: OtherEnd,
+}
+
+/// Kinds of devices that are treated differently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// One end of a veth pair.
+    Veth,
+    /// A tap.
+    Tap,
+    /// All else.
+    #[default]
+    Other,
+}
+
+/// The other end of a veth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OtherEnd {
+    /// Its index in its namespace; 0 when there is none.
+    pub ifindex: u32,
+    /// Our number of that namespace; `None` when it is our own.
+    pub netns_id: Option<i32>,
 }
 
 /// All devices and addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     devices: BTreeMap<u32, NetDevice>,
+    names: HashMap<String, u32>,
+    aliases: HashMap<String, u32>,
     addresses: BTreeSet<(IpAddr, u32)>,
 }
 
@@ -53,8 +79,7 @@ impl Inventory {
         let mut inventory = Self::default();
         let mut links = handle.link().get().execute();
         while let Some(message) = links.try_next().await? {
-            let device = NetDevice::from(&message);
-            inventory.devices.insert(device.ifindex, device);
+            inventory.add(NetDevice::from(&message));
         }
         let mut addresses = handle.address().get().execute();
         while let Some(message) = addresses.try_next().await? {
@@ -65,9 +90,25 @@ impl Inventory {
         Ok(inventory)
     }
 
+    fn add(&mut self, device: NetDevice) {
+        let ifindex = device.ifindex;
+        self.names.insert(device.name.clone(), ifindex);
+        if !device.alias.is_empty() {
+            // Of two with the same alias the older one has it.
+            let first = self.aliases.entry(device.alias.clone());
+            first.or_insert(ifindex);
+        }
+        self.devices.insert(ifindex, device);
+    }
+
     /// The device with this name.
     pub fn by_name(&self, name: &str) -> Option<&NetDevice> {
-        self.devices.values().find(|device| device.name == name)
+        self.devices.get(self.names.get(name)?)
+    }
+
+    /// The device with this alias.
+    pub fn by_alias(&self, alias: &str) -> Option<&NetDevice> {
+        self.devices.get(self.aliases.get(alias)?)
     }
 
     /// The device with this index.
@@ -91,21 +132,27 @@ impl Inventory {
 
 impl FromIterator<NetDevice> for Inventory {
     fn from_iter<I: IntoIterator<Item = NetDevice>>(devices: I) -> Self {
-        let devices = devices.into_iter().map(|device| (device.ifindex, device));
-        Self {
-            devices: devices.collect(),
-            ..Self::default()
-        }
+        let mut inventory = Self::default();
+        devices.into_iter().for_each(|device| inventory.add(device));
+        inventory
     }
 }
 
-/// Asks the kernel for one device; `None` when it is not there.
+/// Asks the kernel for one device by its index; `None` when it is not there.
 pub async fn by_index(
     handle: &Handle,
     ifindex: u32,
 ) -> Result<Option<NetDevice>, rtnetlink::Error> {
-    let mut links = handle.link().get().match_index(ifindex).execute();
-    match links.try_next().await {
+    one(handle.link().get().match_index(ifindex)).await
+}
+
+/// Asks the kernel for one device by its name; `None` when it is not there.
+pub async fn by_name(handle: &Handle, name: &str) -> Result<Option<NetDevice>, rtnetlink::Error> {
+    one(handle.link().get().match_name(name)).await
+}
+
+async fn one(request: LinkGetRequest) -> Result<Option<NetDevice>, rtnetlink::Error> {
+    match request.execute().try_next().await {
         Ok(message) => Ok(message.as_ref().map(NetDevice::from)),
         Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => Ok(None),
         Err(error) => Err(error),
@@ -130,15 +177,52 @@ impl From<&LinkMessage> for NetDevice {
                 LinkAttribute::IfAlias(alias) => device.alias.clone_from(alias),
                 LinkAttribute::Mtu(mtu) => device.mtu = *mtu,
                 LinkAttribute::Address(bytes) => device.mac = mac(bytes),
-                LinkAttribute::LinkNetNsId(_) => device.elsewhere = true,
-                LinkAttribute::LinkInfo(info) => {
-                    device.veth = info.contains(&LinkInfo::Kind(InfoKind::Veth));
+                LinkAttribute::Xdp(xdp) => {
+                    let native =
+                        [XdpAttached::Driver, XdpAttached::Multiple].map(LinkXdp::Attached);
+                    device.xdp = native.iter().any(|native| xdp.contains(native));
                 }
+                LinkAttribute::CarrierUpCount(count) => device.carrier_ups = *count,
+                LinkAttribute::Link(ifindex) => device.other_end.ifindex = *ifindex,
+                LinkAttribute::LinkNetNsId(id) => device.other_end.netns_id = Some(*id),
+                LinkAttribute::LinkInfo(info) => device.kind = Kind::of(info),
                 _ => {}
             }
         }
         device
     }
+}
+
+impl Kind {
+    fn of(info: &[LinkInfo]) -> Self {
+        if info.contains(&LinkInfo::Kind(InfoKind::Veth)) {
+            Self::Veth
+        } else if info.iter().any(is_tap) {
+            Self::Tap
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Whether this tells a tap from a tun.
+fn is_tap(info: &LinkInfo) -> bool {
+    // `IFLA_TUN_TYPE` of `linux/if_link.h`; its value is one byte.
+    const TYPE: u16 = 3;
+    const TAP: u8 = 2;
+    let LinkInfo::Data(InfoData::Tun(attributes)) = info else {
+        return false;
+    };
+    attributes.iter().any(|attribute| {
+        let mut value = [0];
+        if let InfoTun::Other(other) = attribute
+            && other.kind() == TYPE
+            && other.value_len() == value.len()
+        {
+            other.emit_value(&mut value);
+        }
+        value == [TAP]
+    })
 }
 
 /// A hardware address as a MAC; zero when it is not six bytes.
@@ -183,6 +267,7 @@ mod tests {
         let device = NetDevice::from(&message);
         assert_eq!(device.name, "v0");
         assert_eq!(device.mac, Mac([2, 0, 0, 0, 0, 1]));
-        assert!(device.veth && device.elsewhere && !device.up);
+        assert!(device.kind == Kind::Veth && !device.up);
+        assert_eq!(device.other_end.netns_id, Some(3));
     }
 }

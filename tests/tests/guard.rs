@@ -1,6 +1,6 @@
 //! What an agent must not touch: the host's own devices, and tables of a host that it is not.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use dataplane_tests::net::{SOON, Site, inside, ping, proof};
 use std::{thread::sleep, time::Duration};
@@ -10,15 +10,6 @@ const PORT: &str = "blue/blue-vm1";
 const B: &str = "10.0.0.7";
 const PEER_PA: &str = "192.0.2.2";
 
-/// The interface of a ready port of `host-a`.
-fn interface(site: &Site, port: &str) -> Result<String> {
-    let status = site.ask(0, &["status"])?;
-    let ports = status["ports"].as_array().context("no ports")?;
-    let found = ports.iter().find(|item| item["name"] == port);
-    let name = found.and_then(|item| item["interface"].as_str());
-    Ok(name.context("the port has no interface")?.to_owned())
-}
-
 /// The demo with `blue-vm1` at XDP, which a veth refuses at an MTU of this size.
 fn without_xdp(site: &Site) -> String {
     let text = site.demo();
@@ -27,25 +18,17 @@ fn without_xdp(site: &Site) -> String {
     text.replace(&attach, &format!("{attach}\n  mode: xdp"))
 }
 
-/// The demo with `blue-vm1` on a device of the host.
-fn on_device(site: &Site, device: &str) -> String {
-    let netns = format!("{{netns: {}}}", site.named("blue-vm1"));
-    let text = site.demo();
-    assert!(text.contains(&netns), "the demo's first port moved");
-    text.replace(&netns, &format!("{{interface: {device}}}"))
-}
-
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_port_takes_no_device_of_the_host() {
     proof(Site::up("guarddev", "tc"), |site| {
-        let red = interface(site, "red-vm1")?;
+        let red = site.interface(0, "red/red-vm1")?;
         for (device, why) in [
             ("eth0", "interface eth0 is an uplink"),
             ("lo", "interface lo is the loopback"),
             (red.as_str(), "is already of a port"),
         ] {
-            site.apply(0, &on_device(site, device))?;
+            site.apply(0, &site.demo_at(&format!("{{interface: {device}}}")))?;
             site.becomes(0, PORT, "Pending: ")?;
             let state = site.becomes(0, PORT, &format!("Pending: interface {device}"))?;
             ensure!(state.contains(why), "{state}");
@@ -82,7 +65,7 @@ fn a_mistyped_host_leaves_tenants_alone() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_port_that_waits_for_xdp_keeps_its_tc_program() {
     proof(Site::up("guardtc", "tc"), |site| {
-        let device = interface(site, "blue-vm1")?;
+        let device = site.interface(0, PORT)?;
         site.apply(0, &without_xdp(site))?;
         site.becomes(0, PORT, "Pending: ")?;
         for _ in 0..60 {

@@ -3,12 +3,11 @@
 use anyhow::{Result, ensure};
 use dataplane_tests::{
     net::{
-        PacketSocket, Site, ping, proof, tcp, udp,
+        PacketSocket, Site, cable, ping, proof, tcp, udp,
         watch::{good, good_comes_first},
     },
     packet::who_has,
 };
-use xtask::lab::{Netns, run};
 
 const A: [u8; 4] = [10, 0, 0, 5];
 const B: [u8; 4] = [10, 0, 0, 7];
@@ -102,34 +101,15 @@ fn xdp_ports_talk_to_another_host() {
     });
 }
 
-/// A veth from `host-a` to a place, with the MAC of the demo's first VM at its far end.
-fn cable(site: &Site, near: &str, place: &Netns, far: &str) -> Result<()> {
-    let mac = "02:00:00:00:00:05";
-    let mut link = site.host(0).command("ip");
-    link.args(["link", "add", near, "mtu", "1500", "type", "veth", "peer"]);
-    link.args(["name", far, "mtu", "1500", "address", mac, "netns"]);
-    run(link.arg(place.path()))?;
-    site.host(0).exec(&["ip", "link", "set", near, "up"])?;
-    place.exec(&["ip", "link", "set", far, "up"])?;
-    Ok(())
-}
-
-/// The demo's policy with blue-vm1 at an interface that exists already.
-fn by_interface(site: &Site, name: &str) -> String {
-    let netns = format!("{{netns: {}}}", site.named("blue-vm1"));
-    site.demo()
-        .replace(&netns, &format!("{{interface: {name}}}"))
-}
-
 fn attaches_by_interface(site: &mut Site, mode: &str) -> Result<()> {
     for host in [0, 1] {
         site.start(host, mode)?;
-        site.apply(host, &by_interface(site, "tap5"))?;
+        site.apply(host, &site.demo_at("{interface: tap5}"))?;
     }
     let waits = site.becomes(0, "blue/blue-vm1", "Pending")?;
     ensure!(waits.contains("tap5"), "it does not say for what: {waits}");
     let vm = site.vm("blue-vm1");
-    cable(site, "tap5", vm, "eth0")?;
+    cable(site.host(0), "tap5", vm, "eth0")?;
     vm.exec(&["ip", "address", "add", "10.0.0.5/24", "dev", "eth0"])?;
     // Redirects into a veth need NAPI at its other end, which is the VM's business here.
     vm.exec(&["ethtool", "-K", "eth0", "gro", "on"])?;
@@ -168,10 +148,10 @@ fn an_existing_interface_is_a_port_behind_an_xdp_uplink() {
 #[ignore = "needs root: cargo xtask test"]
 fn both_ends_of_a_port_may_be_in_the_hosts_namespace() {
     proof(Site::bare("locsame", &VMS), |site| {
-        cable(site, "tap5", site.host(0), "vm5")?;
+        cable(site.host(0), "tap5", site.host(0), "vm5")?;
         for host in [0, 1] {
             site.start(host, "tc")?;
-            site.apply(host, &by_interface(site, "tap5"))?;
+            site.apply(host, &site.demo_at("{interface: tap5}"))?;
         }
         site.ready()?;
         let near = PacketSocket::open(site.host(0), "vm5")?;

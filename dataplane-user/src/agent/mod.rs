@@ -5,7 +5,7 @@
 //! the difference. So there is no order of events to get wrong.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::IpAddr,
     sync::{
         Arc,
@@ -31,6 +31,7 @@ use crate::{
 mod events;
 pub mod lock;
 mod reconcile;
+mod redirects;
 mod source;
 mod uplinks;
 pub mod view;
@@ -67,6 +68,7 @@ pub struct Agent {
     dataplane: Dataplane,
     netlink: Handle,
     ports: ports::Manager,
+    napi: ports::napi::Watch,
     resolver: underlay::Resolver,
     changed: Arc<Notify>,
     store_changed: Arc<AtomicBool>,
@@ -156,6 +158,8 @@ impl Agent {
         let changed = Arc::new(Notify::new());
         let store_changed = Arc::new(AtomicBool::new(true));
         underlay::watch::spawn(changed.clone())?;
+        let told = changed.clone();
+        ports::watch::namespaces(move || told.notify_one())?;
         events::follow_store(store.clone(), changed.clone(), store_changed.clone());
         let adopted = image.underlay.values().copied();
         let adopted = adopted.filter_map(underlay::Reach::adopted);
@@ -165,6 +169,7 @@ impl Agent {
             resolver: underlay::Resolver::new(netlink.clone(), settings.neighbours),
             ids: source::new_ids(),
             saved_ids: None,
+            napi: ports::napi::Watch::new(netlink.clone()),
             settings,
             store,
             dataplane,
@@ -274,7 +279,7 @@ impl Agent {
             .dataplane
             .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
             .map_err(|error| error.to_string())?;
-        let mut devices = self.ports.remove_others(&BTreeSet::new(), &seen).await;
+        let mut devices = self.ports.remove_others(std::iter::empty(), &seen).await;
         let theirs = self.ports.remove_of_other_hosts(&removed.devices, &seen);
         devices.extend(theirs.await);
         self.resolver.leave(removed.devices);

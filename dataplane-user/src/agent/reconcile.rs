@@ -16,8 +16,8 @@ use crate::{
     dataplane::links::Device,
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff, model::Port, pas_in_use,
-        table_image::TableImage,
+        AttachedPort, CompileError, Facts, Ids, Policy, PortKey, compile, diff, model::Port,
+        pas_in_use, table_image::TableImage,
     },
     ports::{Attachment, State},
     store::objects::save_ids,
@@ -63,6 +63,7 @@ impl Agent {
                 self.ids = saved.clone().unwrap_or_else(source::new_ids);
                 self.ids.adopt(&self.image, policy, host);
                 self.saved_ids = saved.map(|ids| (self.source.store, ids));
+                self.ports.remember(had(&self.image, &self.ids));
                 self.known = true;
             }
             Err(error) => tell(conditions, error.to_string()),
@@ -74,6 +75,7 @@ impl Agent {
         self.follow_uplinks(seen, conditions).await;
         self.follow_underlay(&policy, seen, conditions).await;
         self.follow_ports(&policy, seen, conditions).await;
+        self.follow_redirects(&policy, seen, conditions).await;
         self.commit(&policy, conditions).await;
         self.clean_up(&policy, seen, conditions).await;
     }
@@ -112,8 +114,10 @@ impl Agent {
     ) {
         let (mtu, host) = (self.tenant_mtu(), self.settings.host.clone());
         let uplinks = self.uplink_devices();
-        self.ports
-            .reserve(uplinks, provider_addresses(policy, &host));
+        let named = ours(policy, &host).filter_map(|(_, port)| port.attach.host_device());
+        let named = named.map(str::to_owned).collect();
+        let addresses = provider_addresses(policy, &host);
+        self.ports.reserve(uplinks, addresses, named);
         let mut states = BTreeMap::new();
         for (key, port) in ours(policy, &host) {
             let Some((_, subnet)) = policy.subnet(port.vsid) else {
@@ -242,20 +246,14 @@ impl Agent {
         });
         let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
         match self.dataplane.detach_others(&keep) {
-            Ok(gone) => {
-                let attached = &mut self.attached;
-                attached.retain(|_, (ifindex, _)| !gone.contains(ifindex));
-                self.resolver.leave(gone);
-            }
+            Ok(gone) => self.resolver.leave(gone),
             Err(error) => conditions.push(error.to_string()),
         }
         let states = &self.states;
         self.attached
-            .retain(|key, _| matches!(states.get(key), Some(State::Ready(_))));
-        let wanted = ours(policy, &self.settings.host)
-            .filter(|(_, port)| port.attach.netns.is_some())
-            .map(|(key, _)| key.clone());
-        let removed = self.ports.remove_others(&wanted.collect(), seen).await;
+            .retain(|key, (ifindex, _)| states.contains_key(key) && keep.contains(ifindex));
+        let wanted = ours(policy, &self.settings.host).map(|(key, port)| (key, &port.attach));
+        let removed = self.ports.remove_others(wanted, seen).await;
         for name in removed {
             tracing::info!("removed interface {name}");
         }
@@ -304,4 +302,12 @@ pub(super) fn tell(conditions: &mut Vec<String>, condition: String) {
     if !conditions.contains(&condition) {
         conditions.push(condition);
     }
+}
+
+/// The devices that ports had when an earlier nved wrote the tables.
+fn had(image: &TableImage, ids: &Ids) -> impl Iterator<Item = (PortKey, u32)> {
+    image.vports.iter().filter_map(|(ifindex, vport)| {
+        let (network, name) = ids.port_in(vport.slot)?.split_once('/')?;
+        Some((PortKey::new(network, name), *ifindex))
+    })
 }

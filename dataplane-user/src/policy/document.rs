@@ -274,6 +274,16 @@ pub struct Attach {
     pub tap: Option<String>,
 }
 
+impl Attach {
+    /// The name of a device on the host that it asks for.
+    pub fn host_device(&self) -> Option<&str> {
+        let interface = self.interface.as_deref();
+        self.tap
+            .as_deref()
+            .or(interface.filter(|_| self.netns.is_none()))
+    }
+}
+
 /// Spec of a LookupRecord.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

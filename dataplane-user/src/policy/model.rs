@@ -112,7 +112,7 @@ pub struct Port {
     pub addresses: Vec<IpAddr>,
     /// The hook that takes its frames.
     pub mode: PortMode,
-    /// Its device: `netns` with or without `interface`, or `interface` alone.
+    /// Its device: `netns` with or without `interface`, or `interface` or `tap` alone.
     pub attach: Attach,
 }
 

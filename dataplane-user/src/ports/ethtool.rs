@@ -1,12 +1,14 @@
-//! Two ethtool ioctls: a device's driver, and switching GRO on.
+//! Ethtool ioctls: a device's driver, and its generic receive offload (GRO).
 
 use std::{
-    ffi::{c_char, c_void},
+    ffi::c_void,
     io,
     os::fd::{AsRawFd, OwnedFd},
 };
 
 use rustix::net::{AddressFamily, SocketType, socket};
+
+use super::ifreq;
 
 /// Name of the driver of an interface of the calling thread's namespace.
 pub fn driver(interface: &str) -> io::Result<String> {
@@ -21,12 +23,22 @@ pub fn driver(interface: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(name).into_owned())
 }
 
-/// Switches generic receive offload on. On a veth that starts NAPI, without which
-/// frames that XDP redirects into its peer vanish without an error.
-pub fn enable_gro(interface: &str) -> io::Result<()> {
+/// Whether GRO is on.
+pub fn gro(interface: &str) -> io::Result<bool> {
+    let mut value = Value {
+        cmd: GET_GRO,
+        data: 0,
+    };
+    call(interface, (&raw mut value).cast())?;
+    Ok(value.data != 0)
+}
+
+/// Switches GRO on or off. On a veth GRO brings NAPI, without which frames that XDP redirects
+/// into its other end vanish without an error.
+pub fn set_gro(interface: &str, on: bool) -> io::Result<()> {
     let mut value = Value {
         cmd: SET_GRO,
-        data: 1,
+        data: u32::from(on),
     };
     call(interface, (&raw mut value).cast())
 }
@@ -34,6 +46,7 @@ pub fn enable_gro(interface: &str) -> io::Result<()> {
 // linux/ethtool.h, linux/sockios.h
 const SIOCETHTOOL: u64 = 0x8946;
 const GET_DRIVER: u32 = 0x0000_0003;
+const GET_GRO: u32 = 0x0000_002b;
 const SET_GRO: u32 = 0x0000_002c;
 
 /// `struct ethtool_drvinfo`, 196 bytes; only the driver is read.
@@ -55,21 +68,10 @@ struct Value {
 
 fn call(interface: &str, data: *mut c_void) -> io::Result<()> {
     let socket: OwnedFd = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    let mut name: [c_char; libc::IFNAMSIZ] = [0; libc::IFNAMSIZ];
-    if interface.len() >= name.len() {
-        return Err(io::Error::from_raw_os_error(libc::ENODEV));
-    }
-    for (to, from) in name.iter_mut().zip(interface.bytes()) {
-        *to = from.cast_signed();
-    }
-    let mut request = libc::ifreq {
-        ifr_name: name,
-        ifr_ifru: libc::__c_anonymous_ifr_ifru {
-            ifru_data: data.cast(),
-        },
-    };
-    // SAFETY: `request` lives through the call, its name ends in a zero (checked above), and
-    // `data` is one of the two structs of this file, whose command word names its layout.
+    let mut request = ifreq::named(interface)?;
+    request.ifr_ifru.ifru_data = data.cast();
+    // SAFETY: `request` lives through the call, `named` ended its name in a zero, and `data`
+    // is one of the two structs of this file, whose command word names its layout.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
     if done < 0 {
         return Err(io::Error::last_os_error());
@@ -84,6 +86,7 @@ mod tests {
     #[test]
     fn an_unknown_interface_is_an_error() {
         assert!(driver("no-such-if0").is_err());
+        assert!(gro("no-such-if0").is_err());
         assert!(driver("a-name-longer-than-any-interface").is_err());
     }
 }

@@ -14,6 +14,8 @@ pub struct Reserved {
     pub devices: BTreeSet<u32>,
     /// Its provider addresses.
     pub addresses: Vec<IpAddr>,
+    /// Names of devices that ports ask for; a port that follows a renamed device keeps off them.
+    pub named: BTreeSet<String>,
 }
 
 impl Reserved {
@@ -51,7 +53,7 @@ mod tests {
         let reserved = Reserved {
             uplinks: vec!["eth0".into()],
             devices: BTreeSet::from([9]),
-            addresses: Vec::new(),
+            ..Reserved::default()
         };
         let device = NetDevice {
             ifindex,

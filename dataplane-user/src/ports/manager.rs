@@ -1,4 +1,7 @@
 //! Wanted ports against the devices that are there.
+//!
+//! A device is followed by what it is, not by its name: one of ours by its alias, one of others
+//! by its index once the port had it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,31 +12,51 @@ use rtnetlink::Handle;
 
 use super::{
     guard::Reserved,
-    names,
-    netns::{NetNs, NetNsError, TenantEnd},
+    link, names,
     state::{Attachment, State, Wanted},
-    veth::{self, Pair},
 };
 use crate::{
-    netdev::{Inventory, NetDevice},
+    netdev::{Inventory, NetDevice, OtherEnd},
     policy::{PortKey, document::Attach},
     settings::Settings,
 };
+
+mod existing;
+mod pair;
+mod tap;
 
 /// Makes and remembers devices of ports.
 pub struct Manager {
     handle: Handle,
     host: String,
     reserved: Reserved,
-    set_up: BTreeMap<PortKey, SetUp>,
+    /// Pairs that are as they shall be.
+    set_up: BTreeMap<PortKey, Pair>,
+    /// Devices of others that ports had last.
+    had: BTreeMap<PortKey, Had>,
+}
+
+/// A device of others that a port had.
+struct Had {
+    ifindex: u32,
+    /// The name that the policy had for it; `None`: of an earlier nved, whose policy was the same.
+    configured: Option<String>,
 }
 
 /// What was set up, to be done again when any of it changes.
 #[derive(PartialEq, Eq)]
 struct SetUp {
     ifindex: u32,
+    tenant: OtherEnd,
     netns: (u64, u64),
     wanted: Wanted,
+}
+
+/// A pair that is set up.
+struct Pair {
+    as_told: SetUp,
+    /// How often the carrier had come when it was last looked at; 0 before the first time.
+    carrier_ups: u32,
 }
 
 impl Manager {
@@ -47,76 +70,98 @@ impl Manager {
                 ..Reserved::default()
             },
             set_up: BTreeMap::new(),
+            had: BTreeMap::new(),
         }
     }
 
-    /// From now on no port may have one of these devices, or one that bears such an address.
-    pub fn reserve(&mut self, uplinks: BTreeSet<u32>, provider_addresses: Vec<IpAddr>) {
+    /// Learns which devices ports had under an earlier nved.
+    pub fn remember(&mut self, had: impl Iterator<Item = (PortKey, u32)>) {
+        let had = had.map(|(port, ifindex)| {
+            let configured = None;
+            (
+                port,
+                Had {
+                    ifindex,
+                    configured,
+                },
+            )
+        });
+        self.had.extend(had);
+    }
+
+    /// From now on no port may have one of these uplinks, or a device that bears one of these
+    /// addresses, nor follow a device to one of these names.
+    pub fn reserve(
+        &mut self,
+        uplinks: BTreeSet<u32>,
+        provider_addresses: Vec<IpAddr>,
+        named: BTreeSet<String>,
+    ) {
         self.reserved.devices = uplinks;
         self.reserved.addresses = provider_addresses;
+        self.reserved.named = named;
     }
 
     /// Sees to a port's device.
     pub async fn ensure(&mut self, port: &PortKey, wanted: &Wanted, seen: &Inventory) -> State {
         let attach = &wanted.attach;
-        match (&attach.netns, &attach.interface, &attach.tap) {
-            (Some(netns), _, None) => self
-                .netns(port, wanted, netns, seen)
-                .await
-                .map_or_else(State::Pending, State::Ready),
-            (None, Some(name), None) => self.existing(name, seen),
-            _ => {
-                State::Pending("attach by tap is not supported yet; use netns or interface".into())
-            }
-        }
+        let done = match (&attach.netns, &attach.interface, &attach.tap) {
+            (_, _, Some(tap)) => self.tap(port, wanted, tap, seen).await,
+            (Some(netns), ..) => self.pair(port, wanted, netns, seen).await,
+            (None, Some(name), None) => self.existing(port, name, seen),
+            (None, None, None) => Err("its policy names no device".to_owned()),
+        };
+        done.map_or_else(State::Pending, State::Ready)
     }
 
     /// The device on which a waiting port's programs stay, so that nothing passes meanwhile.
     pub fn guarded(&self, port: &PortKey, attach: &Attach, seen: &Inventory) -> Option<u32> {
-        let device = if attach.netns.is_some() {
-            let alias = names::alias(&self.host, port);
-            let device = seen.by_name(&names::device(&self.host, port));
-            device.filter(|device| device.alias == alias)
-        } else {
-            let device = seen.by_name(attach.interface.as_deref()?);
-            device.filter(|device| self.reserved.refuses(device, seen).is_none())
+        let device = match &attach.interface {
+            Some(name) if attach.netns.is_none() => self.find(port, name, seen).ok(),
+            Some(_) | None => seen.by_alias(&names::alias(&self.host, port, attach)),
         };
         device.map(|device| device.ifindex)
     }
 
     /// Brings a device of ours up, once its programs are attached: before that, what the
-    /// tenant sends would reach the host's own network stack.
+    /// tenant sends would reach the host's own network stack. One of others has to be up.
     pub async fn bring_up(&self, attachment: &Attachment) -> Result<(), String> {
         if attachment.up {
             return Ok(());
         }
-        let done = veth::bring_up(&self.handle, attachment.ifindex).await;
+        if !attachment.ours {
+            return Err(format!("interface {} is down", attachment.interface));
+        }
+        let done = link::bring_up(&self.handle, attachment.ifindex).await;
         done.map_err(|error| {
-            format!(
-                "interface {}: cannot bring it up: {error}",
-                attachment.interface
-            )
+            let name = &attachment.interface;
+            format!("interface {name}: cannot bring it up: {error}")
         })
     }
 
-    /// Removes the pairs of ours that no port wants; their names.
-    pub async fn remove_others(
+    /// Removes the devices of ours that no port wants; their names.
+    pub async fn remove_others<'p>(
         &mut self,
-        wanted: &BTreeSet<PortKey>,
+        wanted: impl Iterator<Item = (&'p PortKey, &'p Attach)>,
         seen: &Inventory,
     ) -> Vec<String> {
-        self.set_up.retain(|port, _| wanted.contains(port));
+        let wanted: BTreeMap<&PortKey, &Attach> = wanted.collect();
+        self.set_up.retain(|port, _| wanted.contains_key(port));
+        self.had.retain(|port, _| wanted.contains_key(port));
         let aliases: BTreeSet<String> = wanted
             .iter()
-            .map(|port| names::alias(&self.host, port))
+            .map(|(port, attach)| names::alias(&self.host, port, attach))
             .collect();
         let others = seen.devices().filter(|device| {
-            names::is_ours(&self.host, &device.alias) && !aliases.contains(&device.alias)
+            // One that left and came back may meet the one that took its place meanwhile.
+            let twin = seen.by_alias(&device.alias) != Some(device);
+            let wanted = aliases.contains(&device.alias) && !twin;
+            names::is_ours(&self.host, &device.alias) && !wanted
         });
         self.remove(others).await
     }
 
-    /// Removes the pairs that an nved with another `--host` made, where their programs were
+    /// Removes the devices that an nved with another `--host` made, where their programs were
     /// ours, that is, pinned in our folder; their names.
     pub async fn remove_of_other_hosts(
         &self,
@@ -135,7 +180,7 @@ impl Manager {
     async fn remove(&self, devices: impl Iterator<Item = &NetDevice>) -> Vec<String> {
         let mut removed = Vec::new();
         for device in devices {
-            match veth::remove(&self.handle, device.ifindex).await {
+            match link::remove(&self.handle, device.ifindex).await {
                 Ok(()) => removed.push(device.name.clone()),
                 Err(error) => {
                     tracing::warn!("interface {}: cannot remove it: {error}", device.name);
@@ -145,145 +190,15 @@ impl Manager {
         removed
     }
 
-    async fn netns(
-        &mut self,
-        port: &PortKey,
-        wanted: &Wanted,
-        name: &str,
-        seen: &Inventory,
-    ) -> Result<Attachment, String> {
-        let netns = NetNs::open(name)
-            .map_err(|error| format!("network namespace {name}: {error}"))?
-            .ok_or_else(|| format!("network namespace {name} is not there"))?;
-        let alias = names::alias(&self.host, port);
-        let device = names::device(&self.host, port);
-        if let Some(found) = seen.by_name(&device) {
-            if found.alias != alias {
-                return Err(format!("interface {device} exists and is not nved's"));
-            }
-            let now = SetUp {
-                ifindex: found.ifindex,
-                netns: netns.identity,
-                wanted: wanted.clone(),
-            };
-            if self.set_up.get(port) == Some(&now) && found.mtu == u32::from(wanted.mtu) {
-                return Ok(Attachment::of(found));
-            }
+    /// Sets back an MTU that somebody changed: on a device of ours the policy decides.
+    async fn hold_mtu(&self, device: &NetDevice, mtu: u16) -> Result<(), String> {
+        if device.mtu == u32::from(mtu) {
+            return Ok(());
         }
-        let ifindex = self
-            .make(port, wanted, &netns, seen)
-            .await
-            .map_err(|error| format!("network namespace {name}: {error}"))?;
-        let done = SetUp {
-            ifindex,
-            netns: netns.identity,
-            wanted: wanted.clone(),
-        };
-        self.set_up.insert(port.clone(), done);
-        Ok(Attachment {
-            interface: device,
-            ifindex,
-            mtu: wanted.mtu,
-            peer: true,
-            up: seen.by_index(ifindex).is_some_and(|device| device.up),
+        let done = link::set_mtu(&self.handle, device.ifindex, mtu).await;
+        done.map_err(|error| {
+            let name = &device.name;
+            format!("interface {name}: cannot set its MTU to {mtu}: {error}")
         })
     }
-
-    /// Makes the pair, or adopts it when its other end is in the right place, and sets up both
-    /// ends; a new one's end here stays down.
-    async fn make(
-        &self,
-        port: &PortKey,
-        wanted: &Wanted,
-        netns: &NetNs,
-        seen: &Inventory,
-    ) -> Result<u32, NetNsError> {
-        let (name, alias) = (
-            names::device(&self.host, port),
-            names::alias(&self.host, port),
-        );
-        let tenant = wanted.attach.interface.as_deref().unwrap_or("eth0");
-        let pair = Pair {
-            name: &name,
-            alias: &alias,
-            tenant,
-            mac: wanted.mac,
-            mtu: wanted.mtu.into(),
-        };
-        let old = seen.by_name(&name).map(|device| device.ifindex);
-        let ifindex = match old {
-            Some(ifindex) if self.fits(port, wanted, netns, (tenant, ifindex)).await? => ifindex,
-            old => self.renew(&pair, netns, old).await?,
-        };
-        veth::configure(&self.handle, ifindex, &pair)
-            .await
-            .map_err(failed("set up the host's end"))?;
-        let end = TenantEnd {
-            interface: tenant.to_owned(),
-            addresses: wanted.addresses.clone(),
-            gateways: wanted.gateways.clone(),
-            mtu: wanted.mtu.into(),
-        };
-        netns.configure(end).await?;
-        Ok(ifindex)
-    }
-
-    /// Whether an existing pair can stay: its other end is the wanted device, and nothing but
-    /// the MTU changed since we set it up.
-    async fn fits(
-        &self,
-        port: &PortKey,
-        wanted: &Wanted,
-        netns: &NetNs,
-        (tenant, ifindex): (&str, u32),
-    ) -> Result<bool, NetNsError> {
-        if let Some(was) = self.set_up.get(port) {
-            let mut then = was.wanted.clone();
-            then.mtu = wanted.mtu;
-            if then != *wanted {
-                return Ok(false);
-            }
-        }
-        let other = netns.find(tenant).await?;
-        Ok(other.is_some_and(|(_, link)| link == ifindex))
-    }
-
-    async fn renew(
-        &self,
-        pair: &Pair<'_>,
-        netns: &NetNs,
-        old: Option<u32>,
-    ) -> Result<u32, NetNsError> {
-        if let Some(ifindex) = old {
-            veth::remove(&self.handle, ifindex)
-                .await
-                .map_err(failed("remove the former veth"))?;
-        }
-        veth::create(&self.handle, pair, netns)
-            .await
-            .map_err(failed("make the veth"))?;
-        let seen = Inventory::read(&self.handle)
-            .await
-            .map_err(failed("list interfaces"))?;
-        seen.by_name(pair.name)
-            .map(|device| device.ifindex)
-            .ok_or_else(|| NetNsError::Absent(pair.name.to_owned()))
-    }
-
-    fn existing(&self, name: &str, seen: &Inventory) -> State {
-        let Some(device) = seen.by_name(name) else {
-            return State::Pending(format!("interface {name} is not there"));
-        };
-        if let Some(refusal) = self.reserved.refuses(device, seen) {
-            return State::Pending(refusal);
-        }
-        if !device.up {
-            return State::Pending(format!("interface {name} is down"));
-        }
-        State::Ready(Attachment::of(device))
-    }
-}
-
-fn failed(what: &'static str) -> impl FnOnce(rtnetlink::Error) -> NetNsError {
-    move |source| NetNsError::Netlink { what, source }
 }

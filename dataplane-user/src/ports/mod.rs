@@ -1,20 +1,30 @@
-//! Devices of ports: found, or made as veth pairs into tenants' namespaces.
+//! Devices of ports: found, or made as veth pairs into tenants' namespaces and as taps.
 //!
 //! * [`manager`]: what is wanted against what is there, port by port.
-//! * [`veth`]: making, adopting and removing pairs of ours.
-//! * [`netns`]: work inside a tenant's namespace, on a thread of its own.
-//! * [`ethtool`]: the ioctls that netlink does not cover here.
+//! * [`veth`], [`tap`] and [`link`]: making and changing devices of ours.
+//! * [`netns`] and [`tenant`]: work inside a tenant's namespace, on a thread of its own.
+//! * [`ethtool`] and `ifreq`: the ioctls that netlink does not cover here.
 //! * [`state`]: what a port's device shall be, and what it is.
 //! * [`guard`]: devices that no port may take.
+//! * [`napi`], [`features`] and [`place`]: whether XDP redirects arrive behind a veth, wherever its other end is.
 //! * [`names`]: how our devices are recognized.
+//! * [`watch`]: named namespaces that come and go.
 
 pub mod ethtool;
+pub mod features;
 pub mod guard;
+mod ifreq;
+pub mod link;
 pub mod manager;
 pub mod names;
+pub mod napi;
 pub mod netns;
+pub mod place;
 pub mod state;
+pub mod tap;
+pub mod tenant;
 pub mod veth;
+pub mod watch;
 
 pub use manager::Manager;
 pub use state::{Attachment, State, Wanted};

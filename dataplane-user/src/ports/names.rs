@@ -1,15 +1,19 @@
 //! Names of the devices that nved makes.
 
-use crate::policy::PortKey;
+use crate::policy::{PortKey, document::Attach};
 
 /// The device name of a port: `nve` and a hash, 11 characters, the same after a restart.
 pub fn device(host: &str, port: &PortKey) -> String {
     format!("nve{:08x}", fnv(format!("{host} {port}").as_bytes()))
 }
 
-/// The alias of a port's device; it names host and port in full.
-pub fn alias(host: &str, port: &PortKey) -> String {
-    format!("nve {host} port {port}")
+/// The alias of a port's device; it names host, port and tap in full, so that a device is
+/// found under any name, and a port with another tap gets another device.
+pub fn alias(host: &str, port: &PortKey, attach: &Attach) -> String {
+    match &attach.tap {
+        Some(tap) => format!("nve {host} port {port} tap {tap}"),
+        None => format!("nve {host} port {port}"),
+    }
 }
 
 /// Whether a device with this alias was made by the nved of this host; another
@@ -51,7 +55,13 @@ mod tests {
 
     #[test]
     fn an_alias_tells_whose_a_device_is() {
-        let alias = alias("a", &PortKey::new("blue", "vm1"));
+        let port = PortKey::new("blue", "vm1");
+        let tap = Attach {
+            tap: Some("t1".into()),
+            ..Attach::default()
+        };
+        assert_eq!(super::alias("a", &port, &tap), "nve a port blue/vm1 tap t1");
+        let alias = alias("a", &port, &Attach::default());
         assert_eq!(alias, "nve a port blue/vm1");
         assert!(is_ours("a", &alias) && is_port(&alias));
         assert!(!is_ours("b", &alias) && !is_port("uplink to rack 3"));

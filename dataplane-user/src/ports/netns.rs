@@ -1,4 +1,4 @@
-//! Work inside a tenant's network namespace.
+//! Network namespaces, and work inside them.
 //!
 //! A namespace belongs to a thread, so this runs on a thread of its own that ends
 //! with the work; a thread of the runtime never changes namespaces.
@@ -6,7 +6,6 @@
 use std::{
     fs::File,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::{
         fd::{AsFd, OwnedFd},
         unix::fs::MetadataExt,
@@ -14,40 +13,38 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use futures_util::TryStreamExt;
-use ipnet::IpNet;
-use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use futures_util::StreamExt;
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    nsid::{NsidAttribute, NsidMessage},
+};
+use rtnetlink::{
+    Handle,
+    packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
+};
+use rustix::{
+    fs::fstatfs,
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
 
-use super::ethtool;
+use crate::netdev::{self, NetDevice};
 
 /// Where named namespaces are.
 pub const FOLDER: &str = "/run/netns";
+/// The one of this process.
+pub const OWN: &str = "/proc/self/ns/net";
 
-/// A named network namespace, held open.
+/// A network namespace, held open.
 #[derive(Debug)]
 pub struct NetNs {
-    /// Its name.
-    pub name: String,
+    /// The file that it was opened by.
+    pub path: PathBuf,
     /// Tells it from an earlier one of the same name.
     pub identity: (u64, u64),
     fd: OwnedFd,
 }
 
-/// The tenant's end of a pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantEnd {
-    /// Its name in the namespace.
-    pub interface: String,
-    /// Its addresses with the prefix lengths of their subnets.
-    pub addresses: Vec<IpNet>,
-    /// Routers of its default routes.
-    pub gateways: Vec<IpAddr>,
-    /// Its MTU.
-    pub mtu: u32,
-}
-
-/// Why the tenant's end could not be set up.
+/// Why something could not be done in a namespace.
 #[derive(Debug, thiserror::Error)]
 pub enum NetNsError {
     /// No thread, no namespace, no socket.
@@ -62,40 +59,72 @@ pub enum NetNsError {
         source: rtnetlink::Error,
     },
     /// The device is not there.
-    #[error("no interface {0} in it")]
-    Absent(String),
+    #[error("no interface with index {0} in it")]
+    Absent(u32),
+    /// The name of the tenant's end is not free.
+    #[error(
+        "interface {0} is in it already; remove or rename it, or give the port another attach.interface"
+    )]
+    Taken(String),
+    /// It was removed while it was set up.
+    #[error("interface {0} vanished")]
+    Vanished(String),
     /// The thread died.
     #[error("the thread that works in the namespace died")]
     Died,
 }
 
 impl NetNs {
-    /// Opens a namespace; `None` when there is none of this name.
+    /// Opens a namespace; `None` when there is none of this name (yet).
     pub fn open(name: &str) -> io::Result<Option<Self>> {
-        let file = match File::open(path(name)) {
+        Self::at(&Path::new(FOLDER).join(name))
+    }
+
+    /// The one that this process is in.
+    pub fn own() -> io::Result<Option<Self>> {
+        Self::at(Path::new(OWN))
+    }
+
+    /// Opens the namespace that a file stands for.
+    ///
+    /// `ip netns add` makes an empty file first and then mounts the namespace over it: in
+    /// between there is none.
+    pub fn at(path: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        if i128::from(fstatfs(&file)?.f_type) != i128::from(libc::NSFS_MAGIC) {
+            return Ok(None);
+        }
         let meta = file.metadata()?;
         Ok(Some(Self {
-            name: name.to_owned(),
+            path: path.to_owned(),
             identity: (meta.dev(), meta.ino()),
             fd: file.into(),
         }))
     }
 
-    /// Index of the device inside, and the index of its other end; `None` when it is not there.
-    pub async fn find(&self, interface: &str) -> Result<Option<(u32, u32)>, NetNsError> {
-        let interface = interface.to_owned();
-        self.run(async move |handle| find(&handle, &interface).await)
-            .await
-    }
-
-    /// Addresses, MTU, default routes and GRO of the tenant's end, and up.
-    pub async fn configure(&self, end: TenantEnd) -> Result<(), NetNsError> {
-        self.run(async move |handle| configure(&handle, &end).await)
-            .await
+    /// Our number of this namespace, as in [`crate::netdev::OtherEnd`]; `None` when no device
+    /// of ours has its other end there.
+    pub async fn id(&self, handle: &Handle) -> Result<Option<i32>, NetNsError> {
+        let mut request = NsidMessage::default();
+        let fd = NsidAttribute::Fd(self.as_raw().cast_unsigned());
+        request.attributes.push(fd);
+        let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetNsId(request));
+        request.header.flags = NLM_F_REQUEST;
+        let mut handle = handle.clone();
+        let answers = handle.request(request);
+        let mut answers = answers.map_err(failed("ask for the namespace's number"))?;
+        while let Some(answer) = answers.next().await {
+            if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNsId(found)) =
+                answer.payload
+            {
+                return Ok(found.attributes.iter().find_map(number));
+            }
+        }
+        Ok(None)
     }
 
     /// The descriptor, for requests that name the namespace.
@@ -104,7 +133,8 @@ impl NetNs {
         self.fd.as_raw_fd()
     }
 
-    async fn run<T, F>(&self, work: F) -> Result<T, NetNsError>
+    /// Does `work` on a thread inside, with a netlink socket of its own.
+    pub async fn run<T, F>(&self, work: F) -> Result<T, NetNsError>
     where
         T: Send + 'static,
         F: AsyncFnOnce(Handle) -> Result<T, NetNsError> + Send + 'static,
@@ -112,7 +142,7 @@ impl NetNs {
         let fd = self.fd.try_clone()?;
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
-            .name(format!("netns {}", self.name))
+            .name("netns".to_owned())
             .spawn(move || {
                 // Nobody is left to tell when the receiver is gone.
                 let _ = sender.send(inside(&fd, work));
@@ -121,8 +151,12 @@ impl NetNs {
     }
 }
 
-fn path(name: &str) -> PathBuf {
-    Path::new(FOLDER).join(name)
+fn number(attribute: &NsidAttribute) -> Option<i32> {
+    if let NsidAttribute::Id(id) = attribute {
+        // -1: it has none.
+        return Some(*id).filter(|id| *id >= 0);
+    }
+    None
 }
 
 fn inside<T, F>(fd: &OwnedFd, work: F) -> Result<T, NetNsError>
@@ -141,60 +175,13 @@ where
     })
 }
 
-async fn find(handle: &Handle, interface: &str) -> Result<Option<(u32, u32)>, NetNsError> {
-    use netlink_packet_route::link::LinkAttribute;
-    let mut links = handle.link().get().execute();
-    while let Some(link) = links.try_next().await.map_err(failed("list interfaces"))? {
-        let name = LinkAttribute::IfName(interface.to_owned());
-        if !link.attributes.contains(&name) {
-            continue;
-        }
-        let other = link.attributes.iter().find_map(|attribute| {
-            if let LinkAttribute::Link(index) = attribute {
-                Some(*index)
-            } else {
-                None
-            }
-        });
-        return Ok(Some((link.header.index, other.unwrap_or(0))));
-    }
-    Ok(None)
+/// A device of the namespace that `handle` speaks to.
+pub async fn device(handle: &Handle, ifindex: u32) -> Result<NetDevice, NetNsError> {
+    let found = netdev::by_index(handle, ifindex).await;
+    let found = found.map_err(failed("read interface"))?;
+    found.ok_or(NetNsError::Absent(ifindex))
 }
 
-async fn configure(handle: &Handle, end: &TenantEnd) -> Result<(), NetNsError> {
-    let Some((index, _)) = find(handle, &end.interface).await? else {
-        return Err(NetNsError::Absent(end.interface.clone()));
-    };
-    let up = LinkUnspec::new_with_index(index).mtu(end.mtu).up().build();
-    let change = handle.link().change(up).execute();
-    change.await.map_err(failed("set MTU and up"))?;
-    // Not before it is up: only a change on a device that is up makes the other end
-    // a target of XDP redirects.
-    ethtool::enable_gro(&end.interface)?;
-    for net in &end.addresses {
-        let add = handle.address().add(index, net.addr(), net.prefix_len());
-        let done = add.replace().execute().await;
-        done.map_err(failed("add the address"))?;
-    }
-    for gateway in &end.gateways {
-        let mut route = RouteMessageBuilder::<IpAddr>::new().output_interface(index);
-        let any: IpAddr = match gateway {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        route = match route.destination_prefix(any, 0) {
-            Ok(route) => route,
-            Err(_) => continue,
-        };
-        let Ok(route) = route.gateway(*gateway) else {
-            continue;
-        };
-        let add = handle.route().add(route.build()).replace().execute();
-        add.await.map_err(failed("add the default route"))?;
-    }
-    Ok(())
-}
-
-fn failed(what: &'static str) -> impl FnOnce(rtnetlink::Error) -> NetNsError {
+pub(super) fn failed(what: &'static str) -> impl FnOnce(rtnetlink::Error) -> NetNsError {
     move |source| NetNsError::Netlink { what, source }
 }

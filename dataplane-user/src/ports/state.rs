@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use dataplane_common::id::Mac;
 use ipnet::IpNet;
 
-use crate::{netdev::NetDevice, policy::document::Attach};
+use crate::{
+    netdev::{Kind, NetDevice},
+    policy::document::Attach,
+};
 
 /// A port that shall have a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +36,10 @@ pub struct Attachment {
     pub mtu: u16,
     /// Its other end is in another namespace, so `bpf_redirect_peer` is allowed.
     pub peer: bool,
-    /// It is up; a veth of ours stays down until [`super::Manager::bring_up`].
+    /// It is up; a device of ours stays down until [`super::Manager::bring_up`].
     pub up: bool,
+    /// It was made by nved.
+    pub ours: bool,
 }
 
 /// Whether a port has its device.
@@ -47,14 +52,24 @@ pub enum State {
 }
 
 impl Attachment {
-    /// A device that is there.
+    /// A device of others.
     pub fn of(device: &NetDevice) -> Self {
         Self {
             interface: device.name.clone(),
             ifindex: device.ifindex,
             mtu: u16::try_from(device.mtu).unwrap_or(u16::MAX),
-            peer: device.veth && device.elsewhere,
+            peer: device.kind == Kind::Veth && device.other_end.netns_id.is_some(),
             up: device.up,
+            ours: false,
+        }
+    }
+
+    /// A device of ours, whose MTU the policy says.
+    pub fn own(device: &NetDevice, mtu: u16) -> Self {
+        Self {
+            mtu,
+            ours: true,
+            ..Self::of(device)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Real `nved`s between network namespaces, for the tests of tier 3.
 
+mod attach;
 mod counts;
 pub mod disk;
 mod inside;
@@ -9,14 +10,17 @@ mod site;
 pub mod socket;
 pub mod stream;
 pub mod systemd;
+mod tap;
 pub mod traces;
 mod traffic;
 pub mod watch;
 
+pub use attach::cable;
 pub use inside::inside;
 pub use link::Link;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof, refused};
+pub use tap::TapVm;
 pub use traffic::{ping, tcp, udp};
 
 use std::time::Duration;

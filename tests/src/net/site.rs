@@ -190,17 +190,8 @@ impl Site {
 
     /// The state of a port, such as `Ready`.
     pub fn state(&self, host: usize, port: &str) -> Result<String> {
-        let status = self.ask(host, &["status"])?;
-        let ports = status["ports"]
-            .as_array()
-            .context("no ports in the status")?;
-        let found = ports.iter().find(|item| {
-            let part = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
-            format!("{}/{}", part("vmNetwork"), part("name")) == port
-        });
-        Ok(found.map_or_else(String::new, |item| {
-            item["state"].as_str().unwrap_or_default().to_owned()
-        }))
+        let found = self.port(host, port)?;
+        Ok(found["state"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Waits until the state of a port begins with `state`.

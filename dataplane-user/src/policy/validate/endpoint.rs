@@ -211,10 +211,7 @@ impl<'d> Checker<'d> {
                 (netns.as_str(), interface)
             }
             (None, Some(interface), None) => ("", interface.as_str()),
-            (None, None, Some(_)) => {
-                let hint = "make the tap and attach it by interface";
-                return self.unsupported(at, "spec.attach.tap", "attach by tap", hint);
-            }
+            (None, None, Some(tap)) => ("", tap.as_str()),
             (None, None, None) => {
                 let message = "a port needs a device";
                 return self.fault(at, path, message, "add netns, interface or tap");
@@ -224,7 +221,11 @@ impl<'d> Checker<'d> {
                 return self.fault(at, path, message, "keep one of them");
             }
         };
-        self.interface_name(at, "spec.attach.interface", interface);
+        let named = match &attach.tap {
+            Some(_) => "spec.attach.tap",
+            None => "spec.attach.interface",
+        };
+        self.interface_name(at, named, interface);
         let device = (host, netns, interface);
         if let Some(other) = self.ends.devices.get(&device).cloned() {
             let message = match netns {

@@ -1,0 +1,55 @@
+//! Ports on taps of ours.
+
+use super::Manager;
+use crate::{
+    netdev::{self, Inventory, Kind, NetDevice},
+    policy::PortKey,
+    ports::{
+        link, names,
+        state::{Attachment, Wanted},
+        tap::Tap,
+    },
+};
+
+impl Manager {
+    pub(super) async fn tap(
+        &self,
+        port: &PortKey,
+        wanted: &Wanted,
+        name: &str,
+        seen: &Inventory,
+    ) -> Result<Attachment, String> {
+        let alias = names::alias(&self.host, port, &wanted.attach);
+        let device = match (seen.by_alias(&alias), seen.by_name(name)) {
+            (Some(found), _) if found.kind == Kind::Tap => found.clone(),
+            (Some(found), _) => {
+                let name = &found.name;
+                return Err(format!(
+                    "interface {name} has this port's alias and is no tap; remove it"
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(format!(
+                    "interface {name} exists and is not nved's; remove it, or attach the port by {{interface: {name}}}"
+                ));
+            }
+            (None, None) => {
+                let made = self.make_tap(name, &alias, wanted.mtu).await;
+                made.map_err(|error| format!("cannot make tap {name}: {error:#}"))?
+            }
+        };
+        self.hold_mtu(&device, wanted.mtu).await?;
+        Ok(Attachment::own(&device, wanted.mtu))
+    }
+
+    /// Makes it, down; it stays only once it bears our alias.
+    async fn make_tap(&self, name: &str, alias: &str, mtu: u16) -> anyhow::Result<NetDevice> {
+        let tap = Tap::create(name)?;
+        let device = netdev::by_name(&self.handle, name).await?;
+        let mut device = device.ok_or_else(|| anyhow::anyhow!("it vanished"))?;
+        link::label(&self.handle, &device, alias, mtu).await?;
+        tap.keep()?;
+        device.mtu = mtu.into();
+        Ok(device)
+    }
+}
