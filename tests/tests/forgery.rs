@@ -1,14 +1,13 @@
 //! Forged NVGRE from the underlay: counted on the uplink, delivered to nobody.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use dataplane_tests::{
     net::{
-        PacketSocket, Site, proof,
+        Link, PacketSocket, Site, proof,
         watch::{Sin, bad, good, good_comes_first, nothing_came, sin, watch},
     },
     packet::{patch, patch_ip, received, tagged},
 };
-use xtask::lab::Netns;
 
 const A: [u8; 4] = [10, 0, 0, 5];
 const B: [u8; 4] = [10, 0, 0, 7];
@@ -24,16 +23,6 @@ kind: LookupRecord
 metadata: {vmNetwork: blue}
 spec: {virtualSubnetId: 6001, customerAddress: 10.0.0.9, macAddress: 02:00:00:00:00:09, providerAddress: 192.0.2.2}
 ";
-
-fn hardware_address(netns: &Netns) -> Result<[u8; 6]> {
-    let text = netns.exec(&["cat", "/sys/class/net/eth0/address"])?.stdout;
-    let bytes: Result<Vec<_>, _> = text
-        .trim()
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16))
-        .collect();
-    bytes?.try_into().map_err(|_| anyhow!("not a MAC: {text}"))
-}
 
 /// What may come over the underlay and must not be believed. All of it could be meant for a VM.
 fn forgeries() -> Vec<Sin> {
@@ -118,7 +107,7 @@ fn forgeries() -> Vec<Sin> {
 
 fn a_stranger_gets_nothing_through(site: &Site) -> Result<()> {
     site.apply(0, &(site.demo() + MORE))?;
-    let to = hardware_address(site.host(0))?;
+    let to = Link::named(site.host(0), "eth0")?.bytes()?;
     let stranger = PacketSocket::open(site.host(1), "eth0")?;
     let near = PacketSocket::open(site.vm("blue-vm1"), "eth0")?;
     let others = watch([site.vm("red-vm1"), site.vm("red-vm2"), site.vm("blue-vm2")])?;
@@ -147,7 +136,7 @@ fn forged_nvgre_is_counted_and_not_delivered_by_xdp() {
     proof(Site::up("isfxdp", "xdp"), |site| {
         a_stranger_gets_nothing_through(site)?;
         let frame = received(BLUE, PEER, 0, &bad(B, A));
-        let frame = patch(&frame, 0, &hardware_address(site.host(0))?);
+        let frame = patch(&frame, 0, &Link::named(site.host(0), "eth0")?.bytes()?);
         let stranger = PacketSocket::open(site.host(1), "eth0")?;
         let wrong = (
             "a wrong checksum",

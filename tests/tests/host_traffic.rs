@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use dataplane_common::id::Mac;
 use dataplane_tests::{
-    net::{PacketSocket, SOON, Site, ping, proof, tcp},
+    net::{Link, PacketSocket, SOON, Site, ping, proof, tcp},
     packet::{arp, eth, tagged},
 };
 use etherparse::{IpNumber, Ipv4Header};
@@ -104,13 +104,7 @@ fn ipv6(site: &Site) -> Result<()> {
 }
 
 fn mac(netns: &Netns) -> Result<Mac> {
-    let text = netns.exec(&["cat", "/sys/class/net/eth0/address"])?.stdout;
-    let bytes = text
-        .trim()
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16));
-    let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
-    Ok(Mac(bytes.try_into().ok().context("no MAC")?))
+    Ok(Mac(Link::named(netns, "eth0")?.bytes()?))
 }
 
 /// An IPv4 packet of another protocol to the PA.

@@ -29,4 +29,12 @@ impl Link {
             mac: link["address"].as_str().unwrap_or_default().to_owned(),
         })
     }
+
+    /// The bytes of its MAC.
+    pub fn bytes(&self) -> Result<[u8; 6]> {
+        let bytes = self.mac.split(':').map(|byte| u8::from_str_radix(byte, 16));
+        let bytes: Vec<u8> = bytes.collect::<Result<_, _>>()?;
+        let bytes = bytes.try_into().ok();
+        bytes.with_context(|| format!("{:?} is no MAC", self.mac))
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use dataplane_tests::{
-    net::{SOON, inside, ping, refused},
+    net::{Link, SOON, inside, ping, refused},
     stranger::stranger,
 };
 use std::{io::Write, os::unix::net::UnixStream};
@@ -49,6 +49,8 @@ pub(crate) const EVENTS: &[Event] = &[
     harmless("somebody's program comes and goes", program),
     harmless("garbage on the control socket", garbage),
     harmless("a tenant's namespace goes and comes", guest),
+    harmless("a virtual machine's tap is deleted", tap),
+    harmless("a tenant's end gets another name", tenant_name),
     harmless("records change by the hundred", records),
     harmless("the store's disk is full", full),
     harmless("the store's file is lost", lost),
@@ -56,6 +58,8 @@ pub(crate) const EVENTS: &[Event] = &[
     harmless("an uplink gets another name", rename),
     harmless("an uplink's MTU changes", mtu),
     harmless("all neighbours are flushed", neighbours),
+    harmful("a port's link flaps", port),
+    harmful("GRO goes off and on at a tenant's end", gro),
     harmful("an uplink's link flaps", flap),
     harmful("the peer's MAC changes", mac),
     harmful("an uplink moves away and comes back", moves),
@@ -161,6 +165,47 @@ fn guest(world: &mut World) -> Result<()> {
     world.site.becomes(0, "blue/blue-vm3", "Ready")?;
     let guest = world.guest.as_ref().context("no guest")?;
     ping(guest, "10.0.0.7", 56)
+}
+
+fn tap(world: &mut World) -> Result<()> {
+    let host = world.site.host(0);
+    let before = Link::named(host, "tap4")?;
+    host.exec(&["ip", "link", "delete", "tap4"])?;
+    wait_until("another tap", SOON, || {
+        let now = Link::named(host, "tap4")?;
+        ensure!(now.index != before.index, "it is still there");
+        Ok(Some(()))
+    })?;
+    world.site.becomes(0, "blue/blue-vm4", "Ready").map(drop)
+}
+
+fn tenant_name(world: &mut World) -> Result<()> {
+    let vm = world.site.vm("blue-vm1");
+    for [from, to] in [["eth0", "ens3"], ["ens3", "eth0"]] {
+        vm.exec(&["ip", "link", "set", "dev", from, "name", to])?;
+        world.site.ready()?;
+    }
+    Ok(())
+}
+
+/// Its end at the host, which nved brings up again.
+fn port(world: &mut World) -> Result<()> {
+    let device = world.site.interface(1, "blue/blue-vm2")?;
+    let down = ["ip", "link", "set", "dev", &device, "down"];
+    world.site.host(1).exec(&down).map(drop)
+}
+
+/// Frames that XDP redirects are lost meanwhile, which the status says.
+fn gro(world: &mut World) -> Result<()> {
+    let switch = |world: &World, to| {
+        let vm = world.site.vm("blue-vm2");
+        vm.exec(&["ethtool", "-K", "eth0", "gro", to]).map(drop)
+    };
+    switch(world, "off")?;
+    if world.site.nves[1].spec().mode == "xdp" {
+        degraded(world, 1, "GRO")?;
+    }
+    switch(world, "on")
 }
 
 fn records(world: &mut World) -> Result<()> {

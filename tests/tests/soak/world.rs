@@ -21,7 +21,7 @@ pub(crate) const STREAMS: [&str; 3] = ["blue", "red", "host"];
 /// Datagrams per second of each; events leave the CPUs enough to do.
 const PACE: u32 = 3_000;
 
-/// A tenant of `host-a` that no stream depends on.
+/// A tenant of `host-a` that no stream depends on; there is a virtual machine too.
 pub(crate) const GUEST: &str = "blue-vm3";
 
 const MORE: &str = "
@@ -35,6 +35,16 @@ spec:
   macAddress: 02:00:00:00:00:08
   customerAddresses: [10.0.0.8]
   attach: {netns: nvedemo-blue-vm3}
+---
+apiVersion: nve/v1
+kind: Port
+metadata: {name: blue-vm4, vmNetwork: blue}
+spec:
+  host: host-a
+  virtualSubnetId: 6001
+  macAddress: 02:00:00:00:00:09
+  customerAddresses: [10.0.0.9]
+  attach: {tap: tap4}
 ";
 
 /// What the next start of an agent is to be.
