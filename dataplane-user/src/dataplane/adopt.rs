@@ -16,7 +16,7 @@ use dataplane_common::abi::config::Config;
 
 use super::{
     Error,
-    attach::pin_failed,
+    detach::pin_failed,
     layout::{self, Fit, LOOKUP, MAPS},
     load::MAPS_FOLDER,
     maps::{Maps, failed},

@@ -3,7 +3,7 @@
 //! * [`require`]: what the machine must have.
 //! * [`load`]: the object and its pinned maps.
 //! * [`adopt`], [`layout`] and [`running`]: what an earlier nved left, and whether it can stay.
-//! * [`attach`], [`links`], [`clsact`] and [`qdisc`]: programs on devices; [`foreign`]: those of others.
+//! * [`attach`], [`detach`], [`links`], [`clsact`] and [`qdisc`]: programs on devices; [`foreign`]: those of others.
 //! * [`maps`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -14,6 +14,7 @@ pub mod adopt;
 pub mod attach;
 pub mod clsact;
 pub mod commit;
+pub mod detach;
 mod explain;
 pub mod foreign;
 pub mod layout;
