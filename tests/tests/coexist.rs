@@ -32,16 +32,9 @@ fn second(site: &Site, dir: &TempDir, mode: &str, flags: &[&str]) -> NveSpec {
 }
 
 fn a_second_is_refused(mode: &str, hook: &str) {
-    let both = |site: &mut Site| {
-        site.start_as(0, mode, |spec| {
-            spec.flags = vec![format!("--tc-hook={hook}")];
-        })?;
-        site.start(1, mode)?;
-        for host in [0, 1] {
-            site.apply(host, &site.demo())?;
-        }
+    let site = Site::forced("cotwo", mode, &format!("--tc-hook={hook}"));
+    proof(site, |site| {
         site.like_wires()?;
-        site.ready()?;
         let stream = Stream::start(site.vm("blue-vm1"), site.vm("blue-vm2"), B, STEADY)?;
         let dir = TempDir::new("second")?;
         for stopped in [false, true] {
@@ -60,8 +53,7 @@ fn a_second_is_refused(mode: &str, hook: &str) {
         site.resume(0)?;
         site.ready()?;
         site.conserved()
-    };
-    proof(Site::bare("cotwo", &VMS), both);
+    });
 }
 
 #[test]

@@ -22,14 +22,11 @@ fn aging(name: &str, flags: &'static [&str]) -> Result<Site> {
         let script = format!("echo {value} > {file}");
         site.host(0).exec(&["sh", "-c", &script])?;
     }
-    site.start_as(0, "tc", |spec| {
-        spec.flags.extend(flags.iter().map(ToString::to_string));
+    site.all("tc", |host, spec| {
+        if host == 0 {
+            spec.flags.extend(flags.iter().map(ToString::to_string));
+        }
     })?;
-    site.start(1, "tc")?;
-    for host in [0, 1] {
-        site.apply(host, &site.demo())?;
-    }
-    site.ready()?;
     Ok(site)
 }
 

@@ -5,7 +5,7 @@ use dataplane_tests::net::{SOON, Site, disk::Disk, ping, proof, refused, stream:
 use std::{
     fmt::Write as _,
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 use xtask::lab::{bin_dir, wait_until};
@@ -23,17 +23,11 @@ fn store(site: &Site) -> PathBuf {
 
 /// Two hosts, with the store of `host-a` on a disk.
 fn on_disk(name: &str, disk: &Disk) -> Result<Site> {
-    let mut site = Site::bare(name, &["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"])?;
-    let file = disk.path().join("policy.redb");
-    site.start_as(0, "tc", |spec| {
-        symlink(&file, spec.dir.join("policy.redb")).expect("the folder is new");
-    })?;
-    site.start(1, "tc")?;
-    for host in [0, 1] {
-        site.apply(host, &site.demo())?;
-    }
-    site.ready()?;
-    Ok(site)
+    Site::up_as(name, "tc", |host, spec| {
+        if host == 0 {
+            disk.bears_store_of(spec);
+        }
+    })
 }
 
 fn stream(site: &Site) -> Result<Stream> {

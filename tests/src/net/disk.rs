@@ -4,10 +4,11 @@ use anyhow::{Context, Result};
 use std::{
     fs::{self, File},
     io::{ErrorKind, Write},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
-use xtask::lab::{TempDir, run, run_always};
+use xtask::lab::{NveSpec, TempDir, run, run_always};
 
 /// A mounted file system of its own, unmounted with the guard.
 #[derive(Debug)]
@@ -53,6 +54,12 @@ impl Disk {
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.at
+    }
+
+    /// Has the store of an `nved` that is to be started: its file is a link to here.
+    pub fn bears_store_of(&self, spec: &NveSpec) {
+        let link = spec.dir.join("policy.redb");
+        symlink(self.at.join("policy.redb"), link).expect("the folder is new");
     }
 
     /// Takes all space there is.

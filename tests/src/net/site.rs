@@ -26,24 +26,28 @@ pub struct Site {
 impl Site {
     /// Both hosts with the demo's policy, and everything is ready.
     pub fn up(name: &str, mode: &str) -> Result<Self> {
-        let mut site = Self::bare(name, &VMS)?;
-        for host in [0, 1] {
-            site.start(host, mode)?;
-            site.apply(host, &site.demo())?;
-        }
-        site.ready()?;
-        Ok(site)
+        Self::up_as(name, mode, |_, _| ())
     }
 
     /// [`Site::up`] with one more flag for both `nved`s.
     pub fn forced(name: &str, mode: &str, flag: &str) -> Result<Self> {
+        Self::up_as(name, mode, |_, spec| spec.flags.push(flag.to_owned()))
+    }
+
+    /// [`Site::up`] with a change of what the hosts, by number, would run.
+    pub fn up_as(name: &str, mode: &str, change: impl Fn(usize, &mut NveSpec)) -> Result<Self> {
         let mut site = Self::bare(name, &VMS)?;
-        for host in [0, 1] {
-            site.start_as(host, mode, |spec| spec.flags.push(flag.to_owned()))?;
-            site.apply(host, &site.demo())?;
-        }
-        site.ready()?;
+        site.all(mode, change)?;
         Ok(site)
+    }
+
+    /// Starts both hosts' `nved`s, and waits until the demo's policy is in force.
+    pub fn all(&mut self, mode: &str, change: impl Fn(usize, &mut NveSpec)) -> Result<()> {
+        for host in [0, 1] {
+            self.start_as(host, mode, |spec| change(host, spec))?;
+            self.apply(host, &self.demo())?;
+        }
+        self.ready()
     }
 
     /// Both hosts and namespaces of these tenants; no `nved` yet.

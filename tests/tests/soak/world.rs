@@ -10,7 +10,7 @@ use dataplane_tests::{
     },
     other_build::other_build,
 };
-use std::{collections::BTreeMap, os::unix::fs::symlink, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 use xtask::lab::{Netns, TempDir};
 
 use super::random::Random;
@@ -79,7 +79,11 @@ impl World {
     /// Both hosts, all tenants, all streams.
     pub(crate) fn up(random: Random) -> Result<Self> {
         let disk = Disk::in_memory(16)?;
-        let site = with_store_on(&disk)?;
+        let site = Site::up_as("soak", "tc", |host, spec| {
+            if host == 0 {
+                disk.bears_store_of(spec);
+            }
+        })?;
         site.like_wires()?;
         let dir = TempDir::new("soak")?;
         let build = Build {
@@ -173,15 +177,4 @@ impl World {
     pub(crate) fn evidence(&self) -> String {
         evidence(&self.site)
     }
-}
-
-/// Both hosts, with the store of `host-a` on a disk that can fill up.
-fn with_store_on(disk: &Disk) -> Result<Site> {
-    let mut site = Site::bare("soak", &["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"])?;
-    let file = disk.path().join("policy.redb");
-    site.start_as(0, "tc", |spec| {
-        symlink(&file, spec.dir.join("policy.redb")).expect("the folder is new");
-    })?;
-    site.start(1, "tc")?;
-    Ok(site)
 }

@@ -79,16 +79,11 @@ fn unseen(site: &Site, work: impl FnOnce() -> Result<()>) -> Result<()> {
 
 /// Both hosts, the first one's `nved` with a hook of this kind.
 fn hooked(mode: &str, hook: &'static str) -> Result<Site> {
-    let mut site = Site::bare("upns", &["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"])?;
-    site.start_as(0, mode, |spec| {
-        spec.flags.extend(["--tc-hook".to_owned(), hook.to_owned()]);
-    })?;
-    site.start(1, mode)?;
-    for host in [0, 1] {
-        site.apply(host, &site.demo())?;
-    }
-    site.ready()?;
-    Ok(site)
+    Site::up_as("upns", mode, |host, spec| {
+        if host == 0 {
+            spec.flags.push(format!("--tc-hook={hook}"));
+        }
+    })
 }
 
 fn elsewhere(mode: &str, hook: &'static str) {
