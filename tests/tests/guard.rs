@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
-use dataplane_tests::net::{SOON, Site, inside, ping, proof};
+use dataplane_tests::net::{SOON, Site, inside, ping, proof, stream::Stream};
 use std::{thread::sleep, time::Duration};
 use xtask::lab::{Nve, wait_until};
 
@@ -58,6 +58,59 @@ fn a_mistyped_host_leaves_tenants_alone() {
         // Rounds in which it could do harm.
         sleep(Duration::from_secs(3));
         ping(site.vm("blue-vm1"), B, 56)
+    });
+}
+
+/// The name of another host of the same policy is no typing error that `nved` could see.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn the_name_of_another_host_leaves_tenants_alone() {
+    proof(Site::up("guardother", "tc"), |site| {
+        let stream = Stream::start(site.vm("blue-vm1"), site.vm("blue-vm2"), B, 2_000)?;
+        stream.flows(500)?;
+        for (host, told) in [
+            ("host-b", Some("which are another host's")),
+            ("host-a", None),
+        ] {
+            site.nves[0].stop();
+            host.clone_into(&mut site.nves[0].spec_mut().host);
+            site.resume(0)?;
+            match told {
+                Some(told) => wait_until(told, SOON, || {
+                    let said = site.nvectl(0, &["status"])?.stdout;
+                    Ok(said.contains(told).then_some(()))
+                })?,
+                None => site.ready()?,
+            }
+            // Some rounds in which it could do harm.
+            stream.flows(4_000)?;
+        }
+        println!("{}", stream.lossless()?);
+        site.conserved()
+    });
+}
+
+/// A host that gets another name takes over its tables, and leaves no veth without a program.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_host_that_is_renamed_leaves_no_port_unguarded() {
+    proof(Site::up("guardname", "tc"), |site| {
+        let policy = site.demo().replace("host-a", "host-c");
+        site.nves[0].stop();
+        "host-c".clone_into(&mut site.nves[0].spec_mut().host);
+        let store = site.nves[0].spec().dir.join("policy.redb");
+        std::fs::remove_file(store)?;
+        site.resume(0)?;
+        site.apply(0, &policy)?;
+        site.ready()?;
+        wait_until("the former veths to go", SOON, || {
+            let links = site.host(0).exec(&["ip", "-details", "link"])?.stdout;
+            ensure!(!links.contains("alias nve host-a "), "{links}");
+            ensure!(links.matches("alias nve host-c ").count() == 2, "{links}");
+            Ok(Some(()))
+        })?;
+        ping(site.vm("blue-vm1"), B, 56)?;
+        ping(site.vm("red-vm1"), B, 56)
     });
 }
 

@@ -30,6 +30,7 @@ use crate::{
 
 mod events;
 pub mod lock;
+mod meet;
 mod reconcile;
 mod redirects;
 mod source;
@@ -147,8 +148,9 @@ impl Agent {
         let devices = uplinks::find(&settings, &netlink, &known_uplinks).await?;
         let mut dataplane = Dataplane::load(&settings)?;
         let image = dataplane.read()?;
-        let attached = uplinks::attach_all(&mut dataplane, &settings, &devices);
-        if attached.is_err() && image.config.abi_version == 0 {
+        let adopted = image.config.abi_version != 0;
+        let attached = uplinks::attach_all(&mut dataplane, &settings, &devices, adopted);
+        if attached.is_err() {
             // Nothing was here before this start, so nothing stays.
             dataplane.unload(|_| None)?;
         }

@@ -9,15 +9,15 @@ use std::{
 use dataplane_common::wire::outer::MTU_COST;
 
 use super::{
-    Agent, View, source,
+    Agent, View,
     wanted::{ours, own_addresses, provider_addresses, wanted},
 };
 use crate::{
     dataplane::links::Device,
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, Ids, Policy, PortKey, compile, diff, model::Port,
-        pas_in_use, table_image::TableImage,
+        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff, model::Port, pas_in_use,
+        table_image::TableImage,
     },
     ports::{Attachment, State},
     store::objects::save_ids,
@@ -34,40 +34,21 @@ impl Agent {
         }
         let mut conditions = self.source.conditions.clone();
         conditions.extend(self.store.trouble());
-        self.meet(&mut conditions).await;
         match Inventory::read(&self.netlink).await {
-            // Fail static: without a policy for this host, what the kernel holds stays.
-            Ok(seen) if !self.known => {
-                self.follow_uplinks(&seen, &mut conditions).await;
-                if self.source.version != 0 {
-                    conditions.push(self.unknown_host());
+            Ok(seen) => {
+                self.meet(&seen, &mut conditions).await;
+                if self.known {
+                    self.round(&seen, &mut conditions).await;
+                } else {
+                    // Fail static: without a policy for this host, what the kernel holds stays.
+                    self.follow_uplinks(&seen, &mut conditions).await;
                 }
             }
-            Ok(seen) => self.round(&seen, &mut conditions).await,
             Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
         }
         let view = Arc::new(View::of(self, conditions));
         self.publish.send_replace(view);
         self.took = started.elapsed();
-    }
-
-    /// When the policy has this host for the first time: makes this host's numbers
-    /// those that the store and the kernel's tables have.
-    async fn meet(&mut self, conditions: &mut Vec<String>) {
-        let (policy, host) = (&self.source.policy, &self.settings.host);
-        if self.known || !policy.hosts.contains_key(host) {
-            return;
-        }
-        match source::saved_ids(&*self.store, host).await {
-            Ok(saved) => {
-                self.ids = saved.clone().unwrap_or_else(source::new_ids);
-                self.ids.adopt(&self.image, policy, host);
-                self.saved_ids = saved.map(|ids| (self.source.store, ids));
-                self.ports.remember(had(&self.image, &self.ids));
-                self.known = true;
-            }
-            Err(error) => tell(conditions, error.to_string()),
-        }
     }
 
     async fn round(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {
@@ -246,7 +227,11 @@ impl Agent {
         });
         let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
         match self.dataplane.detach_others(&keep) {
-            Ok(gone) => self.resolver.leave(gone),
+            Ok(gone) => {
+                // Without its program a port would reach the host's own network stack.
+                self.ports.remove_of_other_hosts(&gone, seen).await;
+                self.resolver.leave(gone);
+            }
             Err(error) => conditions.push(error.to_string()),
         }
         let states = &self.states;
@@ -257,11 +242,6 @@ impl Agent {
         for name in removed {
             tracing::info!("removed interface {name}");
         }
-    }
-
-    fn unknown_host(&self) -> String {
-        let host = &self.settings.host;
-        format!("no Host document named {host}: apply one, or start nved with the --host of one")
     }
 
     fn facts(&self) -> Facts {
@@ -302,12 +282,4 @@ pub(super) fn tell(conditions: &mut Vec<String>, condition: String) {
     if !conditions.contains(&condition) {
         conditions.push(condition);
     }
-}
-
-/// The devices that ports had when an earlier nved wrote the tables.
-fn had(image: &TableImage, ids: &Ids) -> impl Iterator<Item = (PortKey, u32)> {
-    image.vports.iter().filter_map(|(ifindex, vport)| {
-        let (network, name) = ids.port_in(vport.slot)?.split_once('/')?;
-        Some((PortKey::new(network, name), *ifindex))
-    })
 }

@@ -73,17 +73,29 @@ pub(super) async fn find(
     }
 }
 
-/// Attaches to all uplinks.
+/// Attaches to all uplinks that let it; one that does not is tried again each round. An error
+/// when nothing at all is attached, nor was by an earlier nved.
 pub(super) fn attach_all(
     dataplane: &mut Dataplane,
     settings: &Settings,
     devices: &BTreeMap<String, NetDevice>,
+    adopted: bool,
 ) -> Result<BTreeMap<String, Uplink>, Error> {
-    let uplinks = devices.iter().map(|(name, device)| {
-        let uplink = attach(dataplane, settings, device)?;
-        Ok((name.clone(), uplink))
-    });
-    uplinks.collect()
+    let (mut uplinks, mut failed) = (BTreeMap::new(), None);
+    for (name, device) in devices {
+        match attach(dataplane, settings, device) {
+            Ok(uplink) => drop(uplinks.insert(name.clone(), uplink)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match failed {
+        Some(error) if uplinks.is_empty() && !adopted => Err(error),
+        Some(error) => {
+            tracing::warn!("{error}");
+            Ok(uplinks)
+        }
+        None => Ok(uplinks),
+    }
 }
 
 /// The device of each uplink: the one with its name, else the one that it was when programs were
