@@ -41,12 +41,9 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let pin = settings.pin.clone();
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // An empty folder is what a refused start made; any other stays.
-            std::fs::remove_dir(pin).ok();
             eprintln!("nved: {error:#}");
             ExitCode::from(code(&error))
         }
@@ -58,7 +55,18 @@ async fn run(settings: Settings) -> Result<()> {
     // Said before anything is touched, a privilege that is missing is the whole story.
     require::machine()?;
     require::bpffs(&settings.pin)?;
-    let _lock = lock::folder(&settings.pin)?;
+    let pin = settings.pin.clone();
+    let lock = lock::folder(&pin)?;
+    let done = work(settings).await;
+    if done.is_err() {
+        // An empty folder is what a refused start made; any other stays.
+        std::fs::remove_dir(pin).ok();
+    }
+    drop(lock);
+    done
+}
+
+async fn work(settings: Settings) -> Result<()> {
     let store = store::open(&settings.store).await?;
     let seats = Seats::new(seats::room());
     let socket = socket::listen(&settings.socket)?;
@@ -93,7 +101,7 @@ fn code(error: &anyhow::Error) -> u8 {
             Some(StartError::Dataplane(
                 dataplane::Error::Lack(_)
                     | dataplane::Error::Verifier { .. }
-                    | dataplane::Error::Attach { .. }
+                    | dataplane::Error::Attach { lack: true, .. }
             ))
         );
     if lack { LACK } else { 1 }

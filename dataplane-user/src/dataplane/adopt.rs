@@ -20,6 +20,7 @@ use super::{
     layout::{self, Fit, LOOKUP, MAPS},
     load::MAPS_FOLDER,
     maps::{Maps, failed},
+    namespace,
     running::Running,
 };
 
@@ -29,6 +30,7 @@ const NEXT: &str = "LOOKUP-next";
 /// What shall become of the pinned maps.
 #[derive(Debug)]
 pub struct Adoption {
+    pin: PathBuf,
     folder: PathBuf,
     /// Pins to set to these maps first.
     mend: Vec<(&'static str, u32)>,
@@ -46,6 +48,7 @@ impl Adoption {
     /// Decides; changes nothing.
     pub fn plan(pin: &Path, lookup_capacity: u32) -> Result<Self, Error> {
         let mut adoption = Self {
+            pin: pin.to_owned(),
             folder: pin.join(MAPS_FOLDER),
             mend: Vec::new(),
             discard: false,
@@ -53,6 +56,7 @@ impl Adoption {
             fresh: true,
             running: Running::read(pin)?,
         };
+        namespace::check(pin, &adoption.running)?;
         match adoption.examine(lookup_capacity) {
             // What no program runs on is of no use to anybody.
             Err(Error::Layout(mismatch)) if adoption.running.programs.is_empty() => {
@@ -94,6 +98,7 @@ impl Adoption {
 
     /// Sets pins right, so that the object is loaded on the maps that are in use.
     pub fn prepare(&self) -> Result<(), Error> {
+        namespace::claim(&self.pin)?;
         if self.discard {
             for name in MAPS {
                 remove(&self.folder.join(name))?;
@@ -150,6 +155,9 @@ impl Adoption {
         };
         for name in made {
             let _ = std::fs::remove_file(self.folder.join(name));
+        }
+        if self.fresh {
+            namespace::release(&self.pin);
         }
     }
 }

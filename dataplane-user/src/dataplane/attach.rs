@@ -102,18 +102,20 @@ impl Dataplane {
     fn attach_tc(&mut self, name: &'static str, device: &Device) -> Result<(), Error> {
         let hook = self.tc_hook;
         let folder = self.pin.clone();
-        let pin = self.pin_for(name, hook.as_str(), device)?;
+        let own = self.own.clone();
+        let pin = self.pin_for(hook.as_str(), device)?;
         let program = self.classifier(name)?;
         let done = match hook {
             Hook::Tcx => links::tcx(program, device, &pin),
             Hook::Clsact => qdisc::ensure(&folder, device)
                 .map_err(LinkFailure::from)
-                .and_then(|()| clsact::attach(program, device, &pin)),
+                .and_then(|()| clsact::attach(program, device, &pin, &own)),
         };
         done.map_err(|failure| Error::Attach {
             program: name,
             interface: device.name.clone(),
             reason: explain::tc(&failure, hook),
+            lack: explain::is_lack(&failure),
         })?;
         self.detach_hook(hook.other().as_str(), device.ifindex)?;
         // Another nved may have come at the same moment: the first in the chain stays.
@@ -137,7 +139,7 @@ impl Dataplane {
         device: &Device,
         driver: Option<&str>,
     ) -> Result<(), Error> {
-        let pin = self.pin_for(name, "xdp", device)?;
+        let pin = self.pin_for("xdp", device)?;
         let Err(failure) = links::xdp(self.xdp(name)?, device, &pin) else {
             return Ok(());
         };
@@ -147,31 +149,21 @@ impl Dataplane {
             program: name,
             interface: device.name.clone(),
             reason: explain::xdp(&failure, other, driver),
+            lack: explain::is_lack(&failure),
         })
     }
 
-    /// The pin of an attachment. One that is of a device with the same index in another network
-    /// namespace is not for this nved to take over.
-    fn pin_for(
-        &self,
-        program: &'static str,
-        hook: &str,
-        device: &Device,
-    ) -> Result<PathBuf, Error> {
+    /// The pin of an attachment. What it holds elsewhere is let go: the device moved to another
+    /// namespace, and this one got its index.
+    fn pin_for(&self, hook: &str, device: &Device) -> Result<PathBuf, Error> {
         let pin = pin_path(&self.pin, hook, device.ifindex);
-        let here = || {
-            let id = running::program(hook, &pin);
-            id.is_none_or(|id| foreign::programs(device).contains(&id))
-        };
-        if links::holds(&pin, hook, device.ifindex) && !here() {
-            return Err(Error::Attach {
-                program,
-                interface: device.name.clone(),
-                reason: format!(
-                    "pin {} is of a device in another network namespace; give each nved its own --pin",
-                    pin.display()
-                ),
-            });
+        if hook == Hook::Clsact.as_str() || !pin.exists() {
+            return Ok(pin);
+        }
+        let id = running::program(hook, &pin);
+        let here = id.is_some_and(|id| foreign::runs(id, hook, device).unwrap_or(true));
+        if !here || !links::holds(&pin, hook, device.ifindex) {
+            self.detach_hook(hook, device.ifindex)?;
         }
         Ok(pin)
     }

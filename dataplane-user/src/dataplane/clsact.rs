@@ -1,7 +1,7 @@
 //! Filters on a clsact qdisc, for kernels older than tcx.
 //!
-//! Our filter has a fixed priority and handle, so that it is found again, and its program is
-//! pinned like a link: the pin is the mark that the filter is ours.
+//! Our filter has a fixed priority and handle, so that it is found again. It is ours if its
+//! program is, which is pinned like a link and tells where filters are.
 
 use std::{
     io::{self, stderr},
@@ -12,29 +12,36 @@ use std::{
 use aya::programs::{ProgramInfo, SchedClassifier};
 use libbpf_rs::{ErrorKind, TC_INGRESS, TcHook};
 
-use super::links::{Device, LinkFailure};
+use super::{
+    foreign::Own,
+    links::{Device, LinkFailure},
+};
 
-/// Attaches the filter to the qdisc that is there, or replaces the program of one that an earlier nved made.
+/// Attaches the filter to the qdisc that is there, or replaces the program of one that an earlier
+/// nved made. A filter of somebody else in our place stays.
 pub fn attach(
     program: &mut SchedClassifier,
     device: &Device,
     pin: &Path,
+    own: &Own,
 ) -> Result<(), LinkFailure> {
     let fd = program.fd()?.try_clone()?;
     let mut hook = hook(fd.as_fd(), device.ifindex);
-    if pin.exists() {
-        hook.replace(true);
-    } else {
-        // Before the filter, so that no filter of ours is ever without its mark.
-        program.pin(pin)?;
-    }
-    if let Err(error) = hook.attach() {
-        if query(device.ifindex).is_none() {
-            std::fs::remove_file(pin)?;
+    match query(device.ifindex) {
+        Some(there) if own.has_id(there) => {
+            hook.replace(true).attach()?;
+            return renew(program, pin);
         }
+        Some(_) => return Err(io::Error::from_raw_os_error(libc::EEXIST).into()),
+        None => {}
+    }
+    // Before the filter, so that no filter of ours is ever without its mark.
+    renew(program, pin)?;
+    if let Err(error) = hook.attach() {
+        std::fs::remove_file(pin)?;
         return Err(error.into());
     }
-    renew(program, pin)
+    Ok(())
 }
 
 /// Whether the pinned program is the one that the filter runs.
@@ -42,9 +49,9 @@ pub fn holds(pin: &Path, ifindex: u32) -> bool {
     ProgramInfo::from_pin(pin).is_ok_and(|info| query(ifindex) == Some(info.id()))
 }
 
-/// Removes the filter that the pin marks, and the pin. A device that is gone took it along.
-pub fn detach(pin: &Path, ifindex: u32) -> Result<(), LinkFailure> {
-    if holds(pin, ifindex) {
+/// Removes our filter, and the pin. A device that is gone took it along.
+pub fn detach(pin: &Path, ifindex: u32, own: &Own) -> Result<(), LinkFailure> {
+    if query(ifindex).is_some_and(|there| own.has_id(there)) {
         hook(stderr().as_fd(), ifindex).detach()?;
     }
     std::fs::remove_file(pin)?;
@@ -71,7 +78,8 @@ fn hook(program: BorrowedFd<'_>, ifindex: u32) -> TcHook {
 
 /// Makes the pin the program's, in one step.
 fn renew(program: &mut SchedClassifier, pin: &Path) -> Result<(), LinkFailure> {
-    if ProgramInfo::from_pin(pin)?.id() == program.info()?.id() {
+    let pinned = ProgramInfo::from_pin(pin).map(|info| info.id());
+    if pinned.is_ok_and(|id| program.info().is_ok_and(|info| info.id() == id)) {
         return Ok(());
     }
     // No dot: bpffs refuses names with one.

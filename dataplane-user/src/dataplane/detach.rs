@@ -11,7 +11,7 @@ use super::{
     links::{self, Hook, LINKS, parse_pin, pin_path},
     load::MAPS_FOLDER,
     maps::failed,
-    qdisc,
+    namespace, qdisc,
 };
 
 /// What [`Dataplane::unload`] removed.
@@ -66,6 +66,7 @@ impl Dataplane {
             removed.pins += 1;
         }
         qdisc::release_all(&self.pin).map_err(pin_failed(&self.pin))?;
+        namespace::release(&self.pin);
         let folder = self.pin.join(MAPS_FOLDER);
         for file in [entries(&folder)?, entries(&self.pin.join(LINKS))?].concat() {
             std::fs::remove_file(&file).map_err(pin_failed(&file))?;
@@ -80,7 +81,7 @@ impl Dataplane {
 
     pub(super) fn detach_hook(&self, hook: &str, ifindex: u32) -> Result<(), Error> {
         let pin = pin_path(&self.pin, hook, ifindex);
-        links::detach(&pin, hook, ifindex).map_err(|failure| Error::Pin {
+        links::detach(&pin, hook, ifindex, &self.own).map_err(|failure| Error::Pin {
             path: pin,
             source: std::io::Error::other(chain(&failure)),
         })?;

@@ -5,6 +5,18 @@ use super::{
     links::{Hook, LinkFailure},
 };
 
+/// Whether the kernel or the device cannot do it, now or later.
+pub(super) fn is_lack(failure: &LinkFailure) -> bool {
+    let lacks = [
+        libc::EOPNOTSUPP,
+        libc::EPERM,
+        libc::EACCES,
+        libc::EINVAL,
+        libc::ERANGE,
+    ];
+    failure.errno().is_some_and(|errno| lacks.contains(&errno))
+}
+
 /// What a TC attachment failed for, and what to do.
 pub(super) fn tc(failure: &LinkFailure, hook: Hook) -> String {
     match (failure.errno(), hook) {

@@ -39,11 +39,34 @@ impl Foreign {
     }
 }
 
-/// Programs of others on a device; `ours` are the ids of our own.
-pub fn on(device: &Device, ours: &BTreeSet<u32>) -> Vec<Foreign> {
+/// By what programs of ours are known.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Ids of those that are loaded, and of those that pins name.
+    pub programs: BTreeSet<u32>,
+    /// Id of the map in which all of them count: a program that a killed start left attached
+    /// before it was pinned has it too.
+    pub counters: u32,
+}
+
+impl Own {
+    fn has(&self, info: &ProgramInfo) -> bool {
+        let counts = || info.map_ids().ok().flatten();
+        self.programs.contains(&info.id())
+            || counts().is_some_and(|maps| maps.contains(&self.counters))
+    }
+
+    /// Whether the program with this id is ours.
+    pub fn has_id(&self, id: u32) -> bool {
+        self.programs.contains(&id) || by_id(id).is_some_and(|info| self.has(&info))
+    }
+}
+
+/// Programs of others on a device.
+pub fn on(device: &Device, ours: &Own) -> Vec<Foreign> {
     let mut found = at_tcx(device, ours);
     for (hook, id) in beside_tcx(device.ifindex) {
-        let theirs = id.filter(|id| !ours.contains(id));
+        let theirs = id.filter(|id| !ours.has_id(*id));
         found.extend(theirs.map(|id| Foreign {
             hook,
             id,
@@ -54,11 +77,14 @@ pub fn on(device: &Device, ours: &BTreeSet<u32>) -> Vec<Foreign> {
     found
 }
 
-/// Ids of all programs on a device, whosever they are.
-pub fn programs(device: &Device) -> BTreeSet<u32> {
-    let chain = tcx(device).into_iter().map(|info| info.id());
-    let others = beside_tcx(device.ifindex).into_iter();
-    chain.chain(others.filter_map(|(_, id)| id)).collect()
+/// Whether a program runs on a device; `None` when the kernel does not tell.
+pub fn runs(id: u32, hook: &str, device: &Device) -> Option<bool> {
+    if hook == "xdp" {
+        let [_, (_, at_xdp)] = beside_tcx(device.ifindex);
+        return Some(at_xdp == Some(id));
+    }
+    let (_, chain) = SchedClassifier::query_tcx(&device.name, TcAttachType::Ingress).ok()?;
+    Some(chain.iter().any(|info| info.id() == id))
 }
 
 fn tcx(device: &Device) -> Vec<ProgramInfo> {
@@ -79,11 +105,11 @@ fn beside_tcx(ifindex: u32) -> [(&'static str, Option<u32>); 2] {
 }
 
 /// tcx runs its programs in order, and ours leaves to the next what is not ours.
-fn at_tcx(device: &Device, ours: &BTreeSet<u32>) -> Vec<Foreign> {
+fn at_tcx(device: &Device, ours: &Own) -> Vec<Foreign> {
     let programs = tcx(device);
-    let place = programs.iter().position(|info| ours.contains(&info.id()));
+    let place = programs.iter().position(|info| ours.has(info));
     let numbered = programs.iter().enumerate();
-    let others = numbered.filter(|(_, info)| !ours.contains(&info.id()));
+    let others = numbered.filter(|(_, info)| !ours.has(info));
     others
         .map(|(index, info)| Foreign {
             hook: "tcx",

@@ -18,7 +18,7 @@ use aya::{
 };
 use libbpf_rs::query::LinkTypeInfo;
 
-use super::clsact;
+use super::{clsact, foreign::Own};
 use crate::settings::TcHook;
 
 /// The hooks, as pins name them.
@@ -160,12 +160,12 @@ pub fn xdp(program: &mut Xdp, device: &Device, pin: &Path) -> Result<(), LinkFai
 }
 
 /// Ends an attachment, if there is one.
-pub fn detach(pin: &Path, hook: &str, ifindex: u32) -> Result<(), LinkFailure> {
+pub fn detach(pin: &Path, hook: &str, ifindex: u32, own: &Own) -> Result<(), LinkFailure> {
     if !pin.exists() {
         return Ok(());
     }
     if hook == Hook::Clsact.as_str() {
-        return clsact::detach(pin, ifindex);
+        return clsact::detach(pin, ifindex, own);
     }
     // Dropping the last descriptor after the pin detaches before it returns.
     drop(PinnedLink::from_pin(pin)?.unpin()?);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use aya::{
     Ebpf, EbpfLoader,
+    maps::MapInfo,
     programs::{ProgramError, SchedClassifier, Xdp},
 };
 use libbpf_rs::PrintLevel;
@@ -11,9 +12,10 @@ use libbpf_rs::PrintLevel;
 use super::{
     Dataplane, Error, OBJECT,
     adopt::Adoption,
+    foreign::Own,
     layout,
     links::{Hook, LINKS},
-    maps::Maps,
+    maps::{Maps, failed},
     require,
 };
 use crate::settings::Settings;
@@ -55,9 +57,13 @@ impl Dataplane {
         let loaded = bpf
             .programs()
             .filter_map(|(_, program)| program.info().ok());
-        let own = loaded.map(|info| info.id()).chain(adoption.programs());
+        let programs = loaded.map(|info| info.id()).chain(adoption.programs());
+        let counters = MapInfo::from_pin(adoption.path("COUNTERS")).map_err(failed("COUNTERS"))?;
         Ok(Self {
-            own: own.collect(),
+            own: Own {
+                programs: programs.collect(),
+                counters: counters.id(),
+            },
             bpf,
             maps,
             pin: settings.pin.clone(),

@@ -6,7 +6,7 @@
 //! * [`attach`], [`detach`], [`links`], [`clsact`] and [`qdisc`]: programs on devices; [`foreign`]: those of others.
 //! * [`maps`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use aya::Ebpf;
 
@@ -21,6 +21,7 @@ pub mod layout;
 pub mod links;
 pub mod load;
 pub mod maps;
+pub mod namespace;
 pub mod qdisc;
 pub mod read;
 pub mod require;
@@ -37,8 +38,8 @@ pub struct Dataplane {
     pub maps: maps::Maps,
     pin: PathBuf,
     tc_hook: links::Hook,
-    /// Ids of our programs: those that are loaded, and those that an earlier nved left.
-    own: BTreeSet<u32>,
+    /// By what our programs are known.
+    own: foreign::Own,
 }
 
 /// What can go wrong with the kernel's side.
@@ -88,7 +89,15 @@ pub enum Error {
         interface: String,
         /// Why, and what to do.
         reason: String,
+        /// The kernel or the device lacks something: trying again does not help.
+        lack: bool,
     },
+    /// The pins are of a dataplane that runs elsewhere.
+    #[error(
+        "pins in {pin} are of the dataplane in another network namespace, which goes on; start nved there, or give this one its own --pin",
+        pin = .0.display()
+    )]
+    Elsewhere(PathBuf),
     /// Another nved has the device: two would take packets from each other.
     #[error(
         "interface {interface} is in use by the dataplane of another nved: {rival}; unload that one, or start nved with its --pin"

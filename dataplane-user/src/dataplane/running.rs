@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use aya::{
@@ -10,13 +10,18 @@ use aya::{
     programs::{ProgramInfo, links::PinnedLink, loaded_programs},
 };
 
-use super::{Dataplane, Error, links::Hook};
+use super::{
+    Dataplane, Error,
+    links::{Hook, holds},
+};
 
 /// Programs that are attached by pins of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Running {
     /// Their ids.
     pub programs: BTreeSet<u32>,
+    /// One at least is on a device; others may have lost theirs.
+    pub attached: bool,
     /// Ids of their maps, by the maps' names. More than one: programs of two nveds run.
     pub maps: BTreeMap<String, BTreeSet<u32>>,
 }
@@ -24,12 +29,13 @@ pub struct Running {
 impl Running {
     /// Looks at the links below a pin folder.
     pub fn read(pin: &Path) -> Result<Self, Error> {
-        let pins = Dataplane::link_pins(pin)?.into_iter();
-        let programs: BTreeSet<u32> = pins
-            .filter_map(|(hook, _, path)| program(&hook, &path))
-            .collect();
+        let pins = Dataplane::link_pins(pin)?;
+        let held = |(hook, ifindex, path): &(String, u32, PathBuf)| holds(path, hook, *ifindex);
+        let programs = pins.iter();
+        let programs = programs.filter_map(|(hook, _, path)| program(hook, path));
         let mut running = Self {
-            programs,
+            programs: programs.collect(),
+            attached: pins.iter().any(held),
             maps: BTreeMap::new(),
         };
         let loaded = loaded_programs().flatten();

@@ -1,19 +1,18 @@
 //! Programs of others on the same devices, and a second `nved` on the same uplink.
 
+mod clsact;
+
 use anyhow::{Context, Result, ensure};
-use aya::programs::{
-    SchedClassifier, TcAttachType, Xdp, XdpMode,
-    tc::{NlOptions, TcAttachOptions, TcHandle, qdisc_add_clsact},
-};
+use aya::programs::{SchedClassifier, TcAttachType, Xdp, XdpMode};
 use dataplane_tests::{
     net::{
-        SOON, Site, inside, ping, proof, refused,
+        SOON, Site, cable, inside, ping, proof, refused,
         stream::{STEADY, Stream},
     },
     stranger::{seen, stranger},
 };
 use serde_json::Value;
-use xtask::lab::{Nve, NveSpec, TempDir, output, remove_pins, wait_until};
+use xtask::lab::{NveSpec, TempDir, output, wait_until};
 
 const PORT: &str = "blue/blue-vm1";
 const B: &str = "10.0.0.7";
@@ -124,7 +123,7 @@ fn an_xdp_program_is_not_displaced(how: XdpMode) {
         let said = output(&mut site.nves[0].spec().daemon(site.host(0))?, SOON)?;
         refused(
             &said,
-            7,
+            1,
             &["eth0", &format!("(id {id})"), "--uplink-mode tc"],
         )?;
         ensure!(at_xdp(site, id)?, "it was displaced");
@@ -231,77 +230,39 @@ fn attach_tcx(site: &Site, object: &mut aya::Ebpf) -> Result<()> {
     })
 }
 
-/// Puts a filter of somebody else at clsact, with this priority and handle 1.
-fn filter(site: &Site, object: &mut aya::Ebpf, priority: u16) -> Result<()> {
-    let program = object.program_mut("xyz_tc_ingress").context("no program")?;
-    let program: &mut SchedClassifier = program.try_into()?;
-    if program.fd().is_err() {
-        program.load()?;
-    }
-    inside(site.host(0), || {
-        // There already for the second filter.
-        let _ = qdisc_add_clsact("eth0");
-        let options = NlOptions {
-            priority,
-            handle: TcHandle::new(0, 1),
-            ..NlOptions::default()
-        };
-        program.attach_with_options(
-            "eth0",
-            TcAttachType::Ingress,
-            TcAttachOptions::Netlink(options),
-        )?;
-        Ok(())
-    })
-}
-
+/// One uplink that cannot be had is no reason to leave the others without an agent.
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn clsact_filters_of_somebody_else_stay_and_run() {
-    proof(Site::bare("cocls", &VMS), |site| {
-        let mut early = stranger()?;
-        filter(site, &mut early, 1)?;
-        let mut late = stranger()?;
-        filter(site, &mut late, 60_000)?;
-        let clsact = |spec: &mut NveSpec| spec.flags = vec!["--tc-hook=clsact".to_owned()];
-        site.start_as(0, "tc", clsact)?;
-        site.start(1, "tc")?;
-        for host in [0, 1] {
-            site.apply(host, &site.demo())?;
-        }
-        site.ready()?;
-        ping(site.vm("blue-vm1"), B, 56)?;
-        let before = (seen(&early)?, seen(&late)?);
-        ping(site.host(1), "192.0.2.1", 56)?;
-        ensure!(seen(&early)? >= before.0 + 3 && seen(&late)? >= before.1 + 3);
-        site.nvectl(0, &["unload"])?.success()?;
-        ping(site.host(1), "192.0.2.1", 56)?;
-        ensure!(seen(&early)? >= before.0 + 6 && seen(&late)? >= before.1 + 6);
-        Ok(())
-    });
-}
-
-#[test]
-#[ignore = "needs root: cargo xtask test"]
-fn a_filter_of_somebody_else_in_our_place_is_not_displaced() {
-    proof(Site::bare("copri", &["blue-vm1"]), |site| {
+fn an_uplink_that_is_in_use_by_somebody_waits_beside_another() {
+    proof(Site::bare("cotwoup", &["blue-vm1"]), |site| {
+        cable(site.host(0), "eth1", site.host(1), "eth1")?;
         let mut object = stranger()?;
-        filter(site, &mut object, 0x6558)?;
-        let dir = TempDir::new("prio")?;
-        let pin = std::path::Path::new(xtask::lab::BPFFS).join(xtask::lab::unique("prio"));
-        let mut spec = NveSpec::new("host-a", "tc", dir.path(), pin.clone());
-        spec.flags = vec!["--tc-hook=clsact".to_owned()];
-        let said = output(&mut spec.daemon(site.host(0))?, SOON)?;
-        remove_pins(&pin)?;
-        refused(&said, 7, &["eth0", "priority 25944", "--tc-hook tcx"])?;
-        let before = seen(&object)?;
-        ping(site.host(1), "192.0.2.1", 56)?;
-        ensure!(seen(&object)? >= before + 3, "it was displaced");
-        spec.flags = vec!["--tc-hook=tcx".to_owned()];
-        let nve = Nve::start_with(site.host(0), spec)?;
-        ping(site.host(1), "192.0.2.1", 56)?;
-        ensure!(seen(&object)? >= before + 6, "it does not run beside tcx");
-        drop(nve);
-        Ok(())
+        let program = object
+            .program_mut("xyz_xdp_ingress")
+            .context("no program")?;
+        let program: &mut Xdp = program.try_into()?;
+        program.load()?;
+        let link = inside(
+            site.host(0),
+            || Ok(program.attach("eth1", XdpMode::Driver)?),
+        )?;
+        site.start_as(0, "xdp", |spec| spec.uplinks.push("eth1".to_owned()))?;
+        site.apply(0, &site.demo())?;
+        wait_until("a status that names the uplink", SOON, || {
+            let said = site.nvectl(0, &["status"])?.stdout;
+            ensure!(
+                said.contains("eth1") && said.contains("xyz_xdp_ingress"),
+                "{said}"
+            );
+            Ok(Some(()))
+        })?;
+        site.becomes(0, PORT, "Ready")?;
+        program.detach(link)?;
+        wait_until("both uplinks", SOON, || {
+            let status = site.ask(0, &["status"])?;
+            let uplinks = status["uplinks"].as_array().context("no uplinks")?;
+            ensure!(uplinks.len() == 2, "{uplinks:?}");
+            Ok(Some(()))
+        })
     });
 }
