@@ -10,7 +10,7 @@ use dataplane_tests::{
     },
     other_build::other_build,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use xtask::lab::{Netns, TempDir};
 
 use super::random::Random;
@@ -136,13 +136,24 @@ impl World {
 
     /// Starts the agent of a host again as its build tells.
     pub(crate) fn resume(&mut self, host: usize) -> Result<()> {
+        self.take_flags(host);
+        self.site.resume(host)
+    }
+
+    /// Starts it, and kills it after a while.
+    pub(crate) fn start_and_kill(&mut self, host: usize, after: Duration) -> Result<()> {
+        self.take_flags(host);
+        let netns = &self.site.topology.hosts[host].netns;
+        self.site.nves[host].start_and_kill(netns, after)
+    }
+
+    fn take_flags(&mut self, host: usize) {
         let Build { hook, capacity } = self.builds[host];
         let spec = self.site.nves[host].spec_mut();
         spec.flags = vec![
             format!("--tc-hook={hook}"),
             format!("--lookup-capacity={capacity}"),
         ];
-        self.site.resume(host)
     }
 
     /// Numbers of the streams' next datagrams.

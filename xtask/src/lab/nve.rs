@@ -129,13 +129,25 @@ impl Nve {
 
     /// Starts `nved` again after [`Nve::stop`], with the same store and pins.
     pub fn resume(&mut self, netns: &Netns) -> Result<()> {
+        self.spawn(netns)?;
+        self.wait_for_socket()
+    }
+
+    /// Starts `nved`, and kills it after a while, wherever it is by then.
+    pub fn start_and_kill(&mut self, netns: &Netns, after: Duration) -> Result<()> {
+        self.spawn(netns)?;
+        std::thread::sleep(after);
+        self.kill()
+    }
+
+    fn spawn(&mut self, netns: &Netns) -> Result<()> {
         let mut nved = self.spec.daemon(netns)?;
         self.proc = Some(if self.spec.detached {
             Proc::spawn_detached(&mut nved, &self.spec.dir.join("nved.log"))?
         } else {
             Proc::spawn(&mut nved)?
         });
-        self.wait_for_socket()
+        Ok(())
     }
 
     /// The folder, socket and pins it uses.
