@@ -5,9 +5,11 @@
 //! value. So the kernel sees other programs (their tags differ) that do the same.
 
 use anyhow::{Context, Result, ensure};
-use dataplane_user::dataplane::OBJECT;
+use aya::programs::{ProgramInfo, loaded_programs};
+use dataplane_user::dataplane::{OBJECT, running::Running};
 use object::{Object, ObjectSection, SectionKind};
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -26,6 +28,14 @@ pub fn other_build(folder: &Path) -> Result<PathBuf> {
     fs::write(&path, program)?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     Ok(path)
+}
+
+/// Tags of the programs that the pins of an `nved` run.
+pub fn tags(pin: &Path) -> Result<BTreeSet<u64>> {
+    let running = Running::read(pin)?;
+    let ours = |info: &ProgramInfo| running.programs.contains(&info.id());
+    let programs = loaded_programs().flatten().filter(ours);
+    Ok(programs.map(|info| info.tag()).collect())
 }
 
 fn find_all<'b>(bytes: &'b [u8], wanted: &'b [u8]) -> impl Iterator<Item = usize> + 'b {

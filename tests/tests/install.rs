@@ -1,19 +1,23 @@
 //! `cargo xtask load` and `unload`, as a user of a host runs them.
 
 use anyhow::{Context, Result, ensure};
-use dataplane_tests::net::{
-    SOON, Site, ping, proof, refused,
-    stream::Stream,
-    traces::{Objects, all_traces},
+use dataplane_tests::{
+    net::{
+        SOON, Site, ping, proof, refused,
+        stream::Stream,
+        traces::{Objects, all_traces},
+    },
+    other_build::{other_build, tags},
 };
 use serde_json::Value;
 use std::{
     fs,
-    path::PathBuf,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::{Child, Command},
 };
 use xtask::lab::{
-    BPFFS, Netns, Output, Recorded, bin_dir, output, remove_pins, unique, wait_until,
+    BPFFS, Netns, Output, Recorded, TempDir, bin_dir, output, remove_pins, unique, wait_until,
 };
 
 const VMS: [&str; 2] = ["blue-vm1", "blue-vm2"];
@@ -21,14 +25,21 @@ const VMS: [&str; 2] = ["blue-vm1", "blue-vm2"];
 /// `host-a` as its user has it.
 struct Host<'s> {
     site: &'s Site,
+    /// Where each build puts its programs, over those of the last.
+    built: TempDir,
     state: PathBuf,
     pin: PathBuf,
 }
 
 impl<'s> Host<'s> {
     fn new(site: &'s Site) -> Result<Self> {
+        let built = TempDir::new("built")?;
+        for name in ["nved", "nvectl"] {
+            symlink(bin_dir()?.join(name), built.path().join(name))?;
+        }
         Ok(Self {
             site,
+            built,
             state: site.file("marker", "")?.with_file_name("state"),
             pin: PathBuf::from(BPFFS).join(unique("load")),
         })
@@ -36,8 +47,8 @@ impl<'s> Host<'s> {
 
     fn xtask(&self, netns: &Netns, words: &[&str]) -> Result<Output> {
         let mut command = netns.command(&bin_dir()?.join("xtask").to_string_lossy());
-        // The programs of this build, and a folder of the test's own for state.
-        command.env("NVE_BIN_DIR", bin_dir()?);
+        // Folders of the test's own for programs and for state.
+        command.env("NVE_BIN_DIR", self.built.path());
         command.env("NVE_STATE_DIR", &self.state);
         output(command.args(words), 3 * SOON)
     }
@@ -71,6 +82,20 @@ impl<'s> Host<'s> {
         let mut record: Value = serde_json::from_slice(&fs::read(&file)?)?;
         record[key] = value.into();
         Ok(fs::write(file, record.to_string())?)
+    }
+
+    /// Puts another nved over the one that was built.
+    fn build(&self, nved: &Path) -> Result<()> {
+        let built = self.built.path().join("nved");
+        fs::remove_file(&built)?;
+        Ok(fs::copy(nved, built).map(drop)?)
+    }
+
+    /// Numbers of the copies that are kept.
+    fn copies(&self) -> Result<Vec<String>> {
+        let copies = fs::read_dir(self.state.join("bin"))?;
+        let names = copies.map(|copy| Ok(copy?.file_name().display().to_string()));
+        names.collect()
     }
 
     fn process(&self) -> Result<Recorded> {
@@ -221,8 +246,9 @@ fn load_says_why_and_signals_nobody_else() {
         refused(&host.xtask(site.host(0), &bad)?, 1, &["nved ended", "nic7"])?;
         ensure!(host.verb(&["unload"])?.contains("nothing is loaded"));
         host.load()?;
-        let words = ["forwards on, without an agent", "nved ended", "nic7"];
+        let words = ["the former nved runs again", "nved ended", "nic7"];
         refused(&host.xtask(site.host(0), &bad)?, 1, &words)?;
+        ensure!(host.process()?.runs(), "the host has no agent");
         let other = ["load", "--host", "host-a", "--uplink", "eth0"];
         let said = host.xtask(site.host(0), &other)?;
         refused(&said, 1, &["cargo xtask unload", &pin])?;
@@ -247,5 +273,63 @@ fn load_says_why_and_signals_nobody_else() {
         }
         kill(&nved.0)?;
         host.verb(&["unload"]).map(drop)
+    });
+}
+
+/// An `nved` that refuses a dataplane with more than one lookup record, at the place and in the
+/// way in which it refuses maps of another layout.
+fn refuses(site: &Site) -> Result<PathBuf> {
+    let nved = bin_dir()?.join("nved");
+    let script = format!(
+        "#!/bin/sh\nexec {} \"$@\" --lookup-capacity=1\n",
+        nved.display()
+    );
+    site.program("refuses", script)
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_build_that_refuses_the_dataplane_leaves_the_former_one_in_charge() {
+    proof(Site::bare("xtother", &VMS), |site| {
+        let places = [site.host(0).name().to_owned(), site.named("blue-vm1")];
+        let before = all_traces(&places)?;
+        site.start(1, "tc")?;
+        site.apply(0, &blue(site)?)?;
+        let host = Host::new(site)?;
+        host.load()?;
+        host.apply()?;
+        let first = tags(&host.pin)?;
+        // From here on the programs of this build exist in nved's copy alone.
+        let folder = TempDir::new("other")?;
+        host.build(&other_build(folder.path())?)?;
+        upgrades(site, &host)?;
+        let other = tags(&host.pin)?;
+        ensure!(other != first, "the other build runs the same programs");
+        ensure!(host.copies()? == ["2"], "{:?}", host.copies()?);
+
+        host.build(&refuses(site)?)?;
+        let stream = Stream::start(site.vm("blue-vm1"), site.vm("blue-vm2"), "10.0.0.7", 5000)?;
+        let said = host.xtask(site.host(0), &["load"])?;
+        refused(
+            &said,
+            1,
+            &["the former nved runs again", "nothing was changed"],
+        )?;
+        host.nvectl(&["status", "--wait"])?.success()?;
+        stream.flows(2000)?;
+        stream.lossless()?;
+        ensure!(tags(&host.pin)? == other, "not the former build's programs");
+        ensure!(host.copies()? == ["2"], "{:?}", host.copies()?);
+
+        let nved = host.process()?;
+        let objects = Objects::of(nved.pid())?;
+        kill(&nved)?;
+        host.verb(&["unload"])?;
+        objects.gone()?;
+        let after = all_traces(&places)?;
+        ensure!(after == before, "before: {before:#?}\nafter: {after:#?}");
+        ensure!(!host.pin.exists(), "pins are left");
+        ensure!(!host.state.join("bin").exists(), "copies are left");
+        Ok(())
     });
 }

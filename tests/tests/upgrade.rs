@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use aya::{
     EbpfLoader,
     maps::{Array, HashMap, MapData, MapInfo},
-    programs::{ProgramInfo, SchedClassifier, TcAttachType, links::FdLink, loaded_programs},
+    programs::{ProgramInfo, SchedClassifier, TcAttachType, links::FdLink},
 };
 use dataplane_common::abi::{VERSION, config::Config, stats::COUNTERS_LEN};
 use dataplane_tests::{
@@ -12,9 +12,9 @@ use dataplane_tests::{
         SOON, Site, inside, ping, proof, refused,
         stream::{STEADY, Stream},
     },
-    other_build::other_build,
+    other_build::{other_build, tags},
 };
-use dataplane_user::dataplane::{OBJECT, layout::MAPS, running::Running};
+use dataplane_user::dataplane::{OBJECT, layout::MAPS};
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
 use std::{
     collections::BTreeSet,
@@ -41,20 +41,12 @@ fn again(site: &mut Site, host: usize) -> Result<()> {
     Ok(())
 }
 
-/// Tags of the programs that the pins of `host-a` run.
-fn tags(site: &Site) -> Result<BTreeSet<u64>> {
-    let running = Running::read(&site.nves[0].spec().pin)?;
-    let ours = |info: &ProgramInfo| running.programs.contains(&info.id());
-    let programs = loaded_programs().flatten().filter(ours);
-    Ok(programs.map(|info| info.tag()).collect())
-}
-
 /// Both agents end in every way and come again, as this build and as the other.
 fn survives_all(site: &mut Site) -> Result<()> {
     let folder = TempDir::new("other")?;
     let other = other_build(folder.path())?;
     let stream = stream(site)?;
-    let first = tags(site)?;
+    let first = tags(&site.nves[0].spec().pin)?;
     for host in HOSTS {
         site.nves[host].kill()?;
         again(site, host)?;
@@ -62,7 +54,10 @@ fn survives_all(site: &mut Site) -> Result<()> {
         again(site, host)?;
         stream.flows(u64::from(STEADY / 10))?;
     }
-    ensure!(tags(site)? == first, "the same build has other programs");
+    ensure!(
+        tags(&site.nves[0].spec().pin)? == first,
+        "the same build has other programs"
+    );
     for program in [Some(other), None] {
         for host in HOSTS {
             site.nves[host].stop();
@@ -70,7 +65,7 @@ fn survives_all(site: &mut Site) -> Result<()> {
             again(site, host)?;
             stream.flows(u64::from(STEADY / 10))?;
         }
-        let same = tags(site)? == first;
+        let same = tags(&site.nves[0].spec().pin)? == first;
         ensure!(same == program.is_none(), "which build's programs run?");
     }
     println!("{}", stream.lossless()?);

@@ -1,13 +1,15 @@
 //! `cargo xtask load`: a release build of nved, in the background, with the flags that are given.
 //!
 //! Nothing is installed outside the target folder. Where an nved is loaded already, the new build
-//! takes its place; the dataplane forwards meanwhile, and the new nved adopts it.
+//! takes its place; the dataplane forwards meanwhile, and the new nved adopts it. One that does
+//! not come up, because it refuses that dataplane for instance, makes room for the former again.
 
+mod copies;
 mod flags;
 mod state;
 
 use crate::setup;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use rustix::net::sockopt::socket_peercred;
 use std::{
     fs,
@@ -39,7 +41,8 @@ pub(crate) fn run(given: &[String]) -> Result<()> {
         before.here()?;
         flags::same_dataplane(&before.flags, &flags)?;
     }
-    let mut record = Record::new(build()?, flags, socket)?;
+    let built = build()?;
+    let mut record = Record::new(state.copy(&built)?, flags, socket)?;
     if let Some(last) = again {
         // Where relative paths among its flags begin.
         record.folder.clone_from(&last.folder);
@@ -48,17 +51,42 @@ pub(crate) fn run(given: &[String]) -> Result<()> {
         eprintln!("nved (process {}) makes room for this build", old.pid());
         old.end()?;
     }
-    let started = start(&state, &mut record, before);
-    let process = match before {
-        Some(_) => started.context("what was loaded before forwards on, without an agent"),
-        None => started,
-    }?;
+    let process = match (start(&state, &mut record, before), before) {
+        (Ok(process), _) => process,
+        (Err(error), Some(before)) => return Err(go_back(&state, before, error)),
+        (Err(error), None) => return Err(error),
+    };
+    state.remove_copies(Some(&record))?;
+    // The nvectl of the build: its path stays the same over upgrades.
+    record.nved = built;
     told(&state, &record, &process);
     Ok(())
 }
 
+/// Starts the former nved from its copy, since the new one did not come up; that error, and how
+/// the host is left.
+fn go_back(state: &State, before: &Record, error: Error) -> Error {
+    let mut former = before.clone();
+    match start(state, &mut former, Some(before)) {
+        Ok(process) => {
+            if let Err(error) = state.remove_copies(Some(&former)) {
+                eprintln!("{error:#}");
+            }
+            let line = shell::line(&nvectl(&former));
+            error.context(format!(
+                "this build did not come up, so the former nved runs again (process {}; {line})",
+                process.pid()
+            ))
+        }
+        Err(again) => error.context(format!(
+            "what was loaded before forwards on, without an agent: the former nved does not come \
+             up either ({again:#}), nor does this build"
+        )),
+    }
+}
+
 /// Starts what the record says, and waits until it answers. `before` is the record of what may
-/// be in the kernel already.
+/// be in the kernel already; it is the one that counts when the start fails.
 pub(crate) fn start(
     state: &State,
     record: &mut Record,
@@ -70,28 +98,30 @@ pub(crate) fn start(
     let mut nved = Command::new(&record.nved);
     nved.args(&record.flags).current_dir(&record.folder);
     let mut proc = Proc::spawn_detached(&mut nved, &log)?;
-    let answer = answers(state, record, &mut proc);
-    if let Some(process) = answer.with_context(|| tail(&log, old))? {
-        proc.leave();
-        return Ok(process);
+    record.former = before.cloned().map(Box::new);
+    match answers(state, record, &mut proc) {
+        Ok(process) => {
+            record.former = None;
+            state.remember(record)?;
+            proc.leave();
+            Ok(process)
+        }
+        Err(error) => {
+            drop(proc);
+            match before {
+                // What an earlier one left in the kernel is still there to be unloaded.
+                Some(before) => state.remember(before)?,
+                None => state.forget(&record.socket())?,
+            }
+            let (log, tail) = (log.display(), tail(&log, old));
+            bail!("{error:#}; the end of {log}:\n{tail}")
+        }
     }
-    match before {
-        // What an earlier one left in the kernel is still there to be unloaded.
-        Some(before) => state.remember(before)?,
-        None => state.forget(&record.socket())?,
-    }
-    bail!(
-        "nved ended; the end of {}:\n{}",
-        log.display(),
-        tail(&log, old)
-    )
 }
 
-/// Remembers the process and waits for its answer; `None` when it ended.
-fn answers(state: &State, record: &mut Record, proc: &mut Proc) -> Result<Option<Recorded>> {
-    let Ok(process) = Recorded::of(proc.pid()) else {
-        return Ok(None);
-    };
+/// Remembers the process and waits for its answer.
+fn answers(state: &State, record: &mut Record, proc: &mut Proc) -> Result<Recorded> {
+    let process = Recorded::of(proc.pid()).context("nved ended")?;
     record.started(&process);
     state.remember(record)?;
     let lives = wait_until("nved to answer", START, || {
@@ -105,7 +135,7 @@ fn answers(state: &State, record: &mut Record, proc: &mut Proc) -> Result<Option
         let status = output(nvectl(record).arg("status"), PATIENCE)?;
         Ok(matches!(status.code(), 0 | 1).then_some(true))
     })?;
-    Ok(lives.then_some(process))
+    lives.then_some(process).context("nved ended")
 }
 
 /// Whether it is this process that listens on the socket, and none that had it before.
@@ -114,7 +144,7 @@ fn listens(socket: &Path, pid: u32) -> Result<bool> {
     Ok(u32::try_from(peer.pid.as_raw_nonzero().get()) == Ok(pid))
 }
 
-/// `nvectl` of the same build, with the socket.
+/// `nvectl` of the same copy, with the socket.
 pub(crate) fn nvectl(record: &Record) -> Command {
     let mut nvectl = Command::new(record.nved.with_file_name("nvectl"));
     nvectl.arg("--socket").arg(&record.socket);

@@ -22,12 +22,15 @@ pub(crate) struct Record {
     netns: u64,
     /// Where relative paths among the flags begin.
     pub(super) folder: PathBuf,
-    /// The program.
+    /// The program: a copy that no build overwrites.
     pub(super) nved: PathBuf,
     /// All of its flags.
     pub(super) flags: Vec<String>,
     /// The one among them that nvectl needs.
     pub(super) socket: PathBuf,
+    /// What was loaded before; until this one has answered.
+    #[serde(default)]
+    pub(super) former: Option<Box<Record>>,
 }
 
 impl Record {
@@ -41,6 +44,7 @@ impl Record {
             nved,
             flags,
             socket,
+            former: None,
         })
     }
 
@@ -110,7 +114,8 @@ impl State {
         self.dir.join(name)
     }
 
-    /// What is loaded.
+    /// What is loaded. After a `load` that was killed before its nved answered, it is the former
+    /// one unless the new one runs.
     pub(crate) fn record(&self) -> Result<Option<Record>> {
         let file = self.file(RECORD);
         let text = match fs::read_to_string(&file) {
@@ -118,8 +123,10 @@ impl State {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| file.display().to_string()),
         };
-        let record = serde_json::from_str(&text);
-        record.with_context(|| format!("{} is no record", file.display()))
+        let record: Result<Record, _> = serde_json::from_str(&text);
+        let mut record = record.with_context(|| format!("{} is no record", file.display()))?;
+        let former = record.former.take().filter(|_| record.process().is_none());
+        Ok(Some(former.map_or(record, |former| *former)))
     }
 
     /// Remembers; a verb that is killed meanwhile leaves the old record or the new one.
@@ -130,12 +137,11 @@ impl State {
         done.with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// Removes the record, and the socket that an nved which was killed left.
+    /// Removes the record, the copies, and the socket that an nved which was killed left.
     pub(crate) fn forget(&self, socket: &Path) -> Result<()> {
-        [&self.file(RECORD), socket]
-            .map(remove)
-            .into_iter()
-            .collect()
+        remove(&self.file(RECORD))?;
+        remove(socket)?;
+        self.remove_copies(None)
     }
 
     /// Removes the folder with all that nved wrote to it.
@@ -173,4 +179,27 @@ fn boot() -> Result<String> {
 fn netns() -> Result<u64> {
     let meta: io::Result<_> = fs::metadata("/proc/self/ns/net");
     Ok(meta.context("the kernel tells no network namespace")?.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xtask::lab::TempDir;
+
+    #[test]
+    fn a_load_that_was_killed_leaves_the_former_unless_the_new_one_runs() {
+        let folder = TempDir::new("state").unwrap();
+        let state = State {
+            dir: folder.path().to_owned(),
+            _lock: File::open(folder.path()).unwrap(),
+        };
+        let record = |nved: &str| Record::new(nved.into(), Vec::new(), "s".into()).unwrap();
+        let mut new = record("bin/2/nved");
+        new.former = Some(Box::new(record("bin/1/nved")));
+        state.remember(&new).unwrap();
+        assert_eq!(state.record().unwrap(), new.former.map(|former| *former));
+        new.former = None;
+        state.remember(&new).unwrap();
+        assert_eq!(state.record().unwrap(), Some(new));
+    }
 }
