@@ -74,7 +74,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Asks the kernel.
+    /// Asks the kernel. An error where the connection ends meanwhile.
     pub async fn read(handle: &Handle) -> Result<Self, rtnetlink::Error> {
         let mut inventory = Self::default();
         let mut links = handle.link().get().execute();
@@ -87,6 +87,9 @@ impl Inventory {
                 inventory.addresses.insert((address, message.header.index));
             }
         }
+        // A list that is cut off by the end of the connection ends like a whole one. Whoever is
+        // answered now was connected all the time.
+        by_index(handle, LOOPBACK).await?;
         Ok(inventory)
     }
 
@@ -138,6 +141,9 @@ impl FromIterator<NetDevice> for Inventory {
     }
 }
 
+/// In every namespace.
+const LOOPBACK: u32 = 1;
+
 /// Asks the kernel for one device by its index; `None` when it is not there.
 pub async fn by_index(
     handle: &Handle,
@@ -153,7 +159,9 @@ pub async fn by_name(handle: &Handle, name: &str) -> Result<Option<NetDevice>, r
 
 async fn one(request: LinkGetRequest) -> Result<Option<NetDevice>, rtnetlink::Error> {
     match request.execute().try_next().await {
-        Ok(message) => Ok(message.as_ref().map(NetDevice::from)),
+        Ok(Some(message)) => Ok(Some(NetDevice::from(&message))),
+        // The kernel says so when there is none: this is the end of the connection.
+        Ok(None) => Err(rtnetlink::Error::RequestFailed),
         Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => Ok(None),
         Err(error) => Err(error),
     }
@@ -251,7 +259,52 @@ fn own_addresses(attributes: &[AddressAttribute]) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::poll_fn, pin::pin};
+
     use super::*;
+
+    /// Reads over a connection that ends after it was polled so many times.
+    async fn read_within(mut polls: usize) -> Result<Inventory, rtnetlink::Error> {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        let mut connection = Some(Box::pin(connection));
+        let mut reading = pin!(Inventory::read(&handle));
+        poll_fn(|context| {
+            connection.take_if(|_| polls == 0);
+            polls = polls.saturating_sub(1);
+            if let Some(connection) = &mut connection {
+                let _ = connection.as_mut().poll(context);
+            }
+            reading.as_mut().poll(context)
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_is_no_end_of_a_list() {
+        // Others may change other devices meanwhile.
+        let loopback = |seen: &Inventory| -> Vec<IpAddr> {
+            let its = seen.addresses.iter().filter(|(_, at)| *at == LOOPBACK);
+            its.map(|(address, _)| *address).collect()
+        };
+        let whole = read_within(usize::MAX).await.unwrap();
+        assert!(whole.by_index(LOOPBACK).is_some());
+        let mut errors = 0;
+        for polls in 0..20 {
+            match read_within(polls).await {
+                Ok(seen) => assert_eq!(loopback(&seen), loopback(&whole), "{polls} polls"),
+                Err(_) => errors += 1,
+            }
+        }
+        assert!(errors > 3, "it ended too late {} times", 20 - errors);
+    }
+
+    #[tokio::test]
+    async fn a_device_is_not_gone_because_the_connection_ended() {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        let end = async move { drop(connection) };
+        let (device, ()) = tokio::join!(by_index(&handle, LOOPBACK), end);
+        assert!(device.is_err(), "{device:?}");
+    }
 
     #[test]
     fn a_veth_with_its_end_elsewhere_is_recognized() {

@@ -16,7 +16,10 @@ use std::{
 
 use dataplane_common::id::Mac;
 use rtnetlink::Handle;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     control::protocol::{CounterCount, DropCount, Unloaded},
@@ -68,6 +71,8 @@ pub struct Agent {
     store: SharedStore,
     dataplane: Dataplane,
     netlink: Handle,
+    /// What serves `netlink`; without it nothing can be asked.
+    connection: JoinHandle<()>,
     ports: ports::Manager,
     napi: ports::napi::Watch,
     resolver: underlay::Resolver,
@@ -131,6 +136,11 @@ pub enum StartError {
     NoUplink(String),
 }
 
+/// Why the agent ends by itself: a new one opens a new connection.
+#[derive(Debug, thiserror::Error)]
+#[error("netlink connection ended; the dataplane forwards on, start nved again")]
+pub struct NetlinkEnded;
+
 /// How long events may gather before they are answered together.
 const GATHER: Duration = Duration::from_millis(30);
 /// How often things are looked at that tell no events (namespaces, neighbours).
@@ -143,7 +153,7 @@ impl Agent {
         store: SharedStore,
     ) -> Result<(Self, AgentHandle), StartError> {
         let (connection, netlink, _) = rtnetlink::new_connection()?;
-        tokio::spawn(connection);
+        let connection = tokio::spawn(connection);
         let known_uplinks = uplinks::known(&*store, &settings.host).await;
         let devices = uplinks::find(&settings, &netlink, &known_uplinks).await?;
         let mut dataplane = Dataplane::load(&settings)?;
@@ -176,6 +186,7 @@ impl Agent {
             store,
             dataplane,
             netlink,
+            connection,
             changed,
             store_changed,
             commands,
@@ -202,16 +213,16 @@ impl Agent {
     }
 
     /// Runs until `stop` says so or the dataplane is unloaded. Stopping leaves the
-    /// dataplane as it is.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// dataplane as it is. An error where the kernel cannot be asked any more.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), NetlinkEnded> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 command = self.commands.recv() => {
-                    let Some(command) = command else { return };
+                    let Some(command) = command else { return Ok(()) };
                     if self.execute(command).await {
-                        return;
+                        return Ok(());
                     }
                 }
                 () = self.changed.notified() => {
@@ -220,7 +231,8 @@ impl Agent {
                     self.reconcile().await;
                 }
                 _ = tick.tick() => self.reconcile().await,
-                _ = stop.changed() => return,
+                _ = stop.changed() => return Ok(()),
+                _ = &mut self.connection => return Err(NetlinkEnded),
             }
         }
     }

@@ -83,15 +83,18 @@ async fn work(settings: Settings) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut agent = tokio::spawn(agent.run(stopped));
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("stopping; the dataplane goes on forwarding"),
-        _ = interrupt.recv() => tracing::info!("stopping; the dataplane goes on forwarding"),
-        ended = &mut agent => ended.context("the agent's task failed")?,
+    let ended = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = &mut agent => Some(ended.context("the agent's task failed")?),
+    };
+    if ended.is_none() {
+        tracing::info!("stopping; the dataplane goes on forwarding");
     }
     service::stopping();
     stop.send_replace(true);
     server.await?;
-    Ok(())
+    Ok(ended.unwrap_or(Ok(()))?)
 }
 
 fn code(error: &anyhow::Error) -> u8 {

@@ -159,7 +159,9 @@ impl Resolver {
         }
         let mut answers = self.handle.route().get(ask.build()).execute();
         match answers.try_next().await {
-            Ok(answer) => Ok(answer.as_ref().map(Route::from)),
+            Ok(Some(answer)) => Ok(Some(Route::from(&answer))),
+            // Without an answer the connection has ended.
+            Ok(None) => Err(Error::RequestFailed),
             Err(error) if says_no_route(&error) => Ok(None),
             Err(error) => Err(error),
         }

@@ -80,9 +80,9 @@ impl Neighbours {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = NLM_F_REQUEST;
         let mut handle = self.handle.clone();
-        let Some(answer) = handle.request(request)?.next().await else {
-            return Ok(None);
-        };
+        // Without an answer the connection has ended.
+        let answer = handle.request(request)?.next().await;
+        let answer = answer.ok_or(Error::RequestFailed)?;
         if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(message)) =
             &answer.payload
         {
