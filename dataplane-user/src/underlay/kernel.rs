@@ -11,7 +11,7 @@ use rtnetlink::{Error, Handle, RouteMessageBuilder};
 use super::{
     entry::Entry,
     neighbours::{Neighbours, Table},
-    resolve::{Path, Reach, reach},
+    resolve::{Path, Reach, reach, untold},
     route::Route,
 };
 use crate::{netdev::Inventory, settings::KeepAlive};
@@ -46,8 +46,8 @@ impl Resolver {
         }
     }
 
-    /// How each PA is reached now; as in `former` when the kernel does not say. Next hops are
-    /// kept alive, and let go when no PA needs them.
+    /// How each PA is reached now; [`untold`] of those of which the kernel does not say. Next hops
+    /// are kept alive, and let go when no PA needs them. An error where there is no answer at all.
     pub async fn resolve(
         &mut self,
         question: &Question<'_>,
@@ -59,11 +59,8 @@ impl Resolver {
             let path = match self.path(*pa, question, &table).await {
                 Ok(path) => path,
                 Err(error) => {
-                    let Some(reach) = former.get(pa) else {
-                        return Err(error);
-                    };
-                    tracing::warn!("provider address {pa} stays as it was: {error}");
-                    answers.insert(*pa, reach.clone());
+                    let reach = untold(*pa, former.get(pa), question.own, &error);
+                    answers.insert(*pa, reach);
                     unsure = true;
                     continue;
                 }
@@ -181,4 +178,34 @@ fn says_no_route(error: &Error) -> bool {
         libc::EINVAL,
     ]
     .contains(&-answer.raw_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use dataplane_common::abi::underlay::NextHop;
+
+    use super::*;
+    use crate::policy::compile::pa_key;
+
+    #[tokio::test]
+    async fn a_pa_without_an_answer_is_alone_with_that() {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        let [new, known] = [2, 3].map(|host| IpAddr::from([192, 0, 2, host]));
+        let mut hop = NextHop::unrouted(pa_key(known), [0; 16]);
+        hop.state = NextHop::RESOLVED;
+        let former: BTreeMap<_, _> = Reach::adopted(hop).into_iter().collect();
+        let question = Question {
+            pas: &BTreeSet::from([new, known]),
+            own: &[],
+            uplinks: &BTreeSet::new(),
+            seen: &Inventory::default(),
+        };
+        let mut resolver = Resolver::new(handle, KeepAlive::Managed);
+        // While the neighbours are listed, so that no question after it has an answer.
+        let end = async move { drop(connection) };
+        let (answers, ()) = tokio::join!(resolver.resolve(&question, &former), end);
+        let answers = answers.unwrap();
+        assert_eq!(answers[&known], former[&known]);
+        assert_eq!(answers[&new].state, "noRoute");
+    }
 }

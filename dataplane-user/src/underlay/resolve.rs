@@ -1,6 +1,6 @@
 //! Routes and neighbours into next hops. Pure.
 
-use std::net::IpAddr;
+use std::{fmt::Display, net::IpAddr};
 
 use dataplane_common::{
     abi::{pa::PaKey, underlay::NextHop},
@@ -119,6 +119,18 @@ pub fn reach(pa: IpAddr, path: Option<&Path>, own: &[IpAddr]) -> Reach {
     }
 }
 
+/// The next hop of a PA of which the kernel does not tell the way: as it was, or no route. One
+/// PA is no reason not to follow the others.
+pub fn untold(pa: IpAddr, former: Option<&Reach>, own: &[IpAddr], why: &impl Display) -> Reach {
+    if let Some(former) = former {
+        tracing::warn!("provider address {pa} stays as it was: {why}");
+        return former.clone();
+    }
+    let hop = NextHop::unrouted(pa_key(pa), source(own));
+    let condition = format!("provider address {pa}: the kernel does not tell the way to it: {why}");
+    unusable(hop, "noRoute", None, condition)
+}
+
 fn local(hop: NextHop, path: Option<&Path>) -> Reach {
     Reach {
         hop,
@@ -175,6 +187,19 @@ mod tests {
         assert_eq!((reach.hop.ifindex, reach.hop.path_mtu), (7, 1600));
         // The PA that our records name, which peers validate.
         assert_eq!(reach.hop.src_v4(), [192, 0, 2, 1]);
+    }
+
+    #[test]
+    fn without_an_answer_a_pa_stays_as_it_was_or_has_no_route() {
+        let former = reach(PA, Some(&path()), &OWN);
+        assert_eq!(untold(PA, Some(&former), &OWN, &"no memory"), former);
+        let unknown = untold(PA, None, &OWN, &"no memory");
+        assert_eq!(unknown.hop.state, NextHop::NO_ROUTE);
+        assert_eq!(unknown.state, "noRoute");
+        assert_eq!(
+            unknown.condition,
+            "provider address 192.0.2.2: the kernel does not tell the way to it: no memory"
+        );
     }
 
     #[test]
