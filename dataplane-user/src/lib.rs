@@ -7,6 +7,7 @@ pub mod cli;
 pub mod control;
 pub mod dataplane;
 pub mod netdev;
+pub mod netlink;
 pub mod policy;
 pub mod ports;
 pub mod render;

@@ -9,20 +9,18 @@ use std::{
 };
 
 use rtnetlink::{
-    packet_core::{
-        NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
-        NetlinkPayload,
-    },
+    packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL},
     packet_route::{
         RouteNetlinkMessage,
         tc::{TcAttribute, TcHandle, TcHeader, TcMessage},
     },
-    sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE},
+    sys::protocols::NETLINK_ROUTE,
 };
 
 use rustix::net::{AddressFamily, SocketType, netdevice::index_to_name, socket};
 
 use super::links::Device;
+use crate::netlink::Netlink;
 
 /// Sees to it that a device has one, and remembers whether it had none before.
 pub(super) fn ensure(pins: &Path, device: &Device) -> io::Result<()> {
@@ -129,47 +127,6 @@ fn message(ifindex: u32, parent: TcHandle) -> TcMessage {
     TcMessage::from_parts(header, vec![kind])
 }
 
-/// One question to the kernel and all of its answer.
 fn ask(question: RouteNetlinkMessage, flags: u16) -> io::Result<Vec<RouteNetlinkMessage>> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut request = NetlinkMessage::from(question);
-    request.header.flags = NLM_F_REQUEST | flags;
-    request.finalize();
-    let mut bytes = vec![0; request.buffer_len()];
-    request.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    let mut answers = Vec::new();
-    loop {
-        let (received, _) = socket.recv_from_full()?;
-        if take(&received, &mut answers)? {
-            return Ok(answers);
-        }
-    }
-}
-
-/// Takes the messages of one datagram; whether the answer ends with it.
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enum is open; what is not listed carries no answer"
-)]
-fn take(mut bytes: &[u8], answers: &mut Vec<RouteNetlinkMessage>) -> io::Result<bool> {
-    while !bytes.is_empty() {
-        let message = NetlinkMessage::deserialize(bytes).map_err(io::Error::other)?;
-        // Messages begin at multiples of four bytes.
-        let length = usize::try_from(message.header.length).unwrap_or(usize::MAX);
-        let next = length.checked_next_multiple_of(4);
-        bytes = next.and_then(|next| bytes.get(next..)).unwrap_or_default();
-        match message.payload {
-            NetlinkPayload::InnerMessage(answer) => answers.push(answer),
-            // An error without a code acknowledges.
-            NetlinkPayload::Error(error) => {
-                return error.code.map_or(Ok(true), |_| Err(error.to_io()));
-            }
-            NetlinkPayload::Done(_) => return Ok(true),
-            _ => {}
-        }
-    }
-    Ok(false)
+    Netlink::open(NETLINK_ROUTE)?.ask(question, flags)
 }

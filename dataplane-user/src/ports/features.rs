@@ -9,11 +9,13 @@ use std::{collections::BTreeMap, convert::Infallible, io};
 
 use rtnetlink::{
     packet_core::{
-        DefaultNla, Emitable, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
-        NetlinkMessage, NetlinkPayload, NetlinkSerializable, NlasIterator,
+        DefaultNla, Emitable, NLM_F_ACK, NLM_F_DUMP, NetlinkDeserializable, NetlinkHeader,
+        NetlinkSerializable, NlasIterator,
     },
-    sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC},
+    sys::protocols::NETLINK_GENERIC,
 };
+
+use crate::netlink::Netlink;
 
 const FAMILY: &[u8] = b"netdev\0";
 const DEVICES: u8 = 1;
@@ -24,66 +26,22 @@ const TARGET: u64 = 1 << 2;
 
 /// Whether XDP can redirect into a device, by index. An error where the kernel does not tell.
 pub fn redirect_targets() -> io::Result<BTreeMap<u32, bool>> {
-    let mut socket = Socket::new(NETLINK_GENERIC)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let family = find_family(&socket)?;
-    send(&socket, Message::new(family, DEVICES, &[]), NLM_F_DUMP)?;
-    let mut found = BTreeMap::new();
-    loop {
-        for answer in receive(&socket)? {
-            if let NetlinkPayload::InnerMessage(message) = answer {
-                found.extend(message.device());
-            } else if let NetlinkPayload::Error(error) = answer {
-                return Err(error.to_io());
-            } else {
-                return Ok(found);
-            }
-        }
-    }
+    let netlink = Netlink::open(NETLINK_GENERIC)?;
+    let family = find_family(&netlink)?;
+    let devices = netlink.ask(Message::new(family, DEVICES, &[]), NLM_F_DUMP)?;
+    Ok(devices.iter().filter_map(Message::device).collect())
 }
 
-fn find_family(socket: &Socket) -> io::Result<u16> {
+fn find_family(netlink: &Netlink) -> io::Result<u16> {
     let name = DefaultNla::new(short(libc::CTRL_ATTR_FAMILY_NAME), FAMILY.to_vec());
     let command = libc::CTRL_CMD_GETFAMILY.to_le_bytes()[0];
     let request = Message::new(short(libc::GENL_ID_CTRL), command, &[name]);
-    send(socket, request, 0)?;
-    let id = receive(socket)?.into_iter().find_map(|answer| {
-        let NetlinkPayload::InnerMessage(message) = answer else {
-            return None;
-        };
-        message.attribute(short(libc::CTRL_ATTR_FAMILY_ID))
-    });
+    let answers = netlink.ask(request, NLM_F_ACK)?;
+    let mut ids = answers.iter();
+    let id = ids.find_map(|answer| answer.attribute(short(libc::CTRL_ATTR_FAMILY_ID)));
     let id = id.and_then(|id| id.try_into().ok());
     id.map(u16::from_ne_bytes)
         .ok_or(io::ErrorKind::Unsupported.into())
-}
-
-fn send(socket: &Socket, request: Message, flags: u16) -> io::Result<()> {
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | flags;
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    Ok(())
-}
-
-/// The messages of one datagram.
-fn receive(socket: &Socket) -> io::Result<Vec<NetlinkPayload<Message>>> {
-    /// `NLMSG_ALIGNTO`.
-    const ALIGNMENT: usize = 4;
-    let (datagram, _) = socket.recv_from_full()?;
-    let (mut rest, mut messages) = (&datagram[..], Vec::new());
-    while !rest.is_empty() {
-        let message = NetlinkMessage::<Message>::deserialize(rest).map_err(io::Error::other)?;
-        let len = usize::try_from(message.header.length).unwrap_or(usize::MAX);
-        let next = len.checked_next_multiple_of(ALIGNMENT);
-        rest = rest.get(next.unwrap_or(usize::MAX)..).unwrap_or_default();
-        messages.push(message.payload);
-    }
-    Ok(messages)
 }
 
 /// A generic netlink message: family, and `struct genlmsghdr` with attributes behind it.
@@ -143,12 +101,6 @@ impl NetlinkDeserializable for Message {
             family: header.message_type,
             bytes: payload.to_vec(),
         })
-    }
-}
-
-impl From<Message> for NetlinkPayload<Message> {
-    fn from(message: Message) -> Self {
-        Self::InnerMessage(message)
     }
 }
 
