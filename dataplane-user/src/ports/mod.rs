@@ -27,4 +27,4 @@ pub mod veth;
 pub mod watch;
 
 pub use manager::Manager;
-pub use state::{Attachment, State, Wanted};
+pub use state::{Attachment, State, Trouble, Wanted};

@@ -58,6 +58,16 @@ pub enum NetNsError {
         /// The answer.
         source: rtnetlink::Error,
     },
+    /// The tenant's end of a veth cannot have this MTU, in bytes.
+    #[error(
+        "the tenant's end takes no MTU of {mtu}: {source}; a veth with `mode: xdp` takes some 3500: give the subnet a smaller mtu, or the port `mode: tc`"
+    )]
+    Mtu {
+        /// What it should have.
+        mtu: u32,
+        /// The answer.
+        source: rtnetlink::Error,
+    },
     /// The device is not there.
     #[error("no interface with index {0} in it")]
     Absent(u32),

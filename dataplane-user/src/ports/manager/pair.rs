@@ -7,7 +7,7 @@ use crate::{
     ports::{
         link, names,
         netns::{self, NetNs, NetNsError, failed},
-        state::{Attachment, Wanted},
+        state::{Attachment, Trouble, Wanted},
         tenant::{self, TenantEnd},
         veth,
     },
@@ -34,11 +34,14 @@ impl Manager {
         wanted: &Wanted,
         name: &str,
         seen: &Inventory,
-    ) -> Result<Attachment, String> {
-        let netns = NetNs::open(name)
-            .map_err(|error| format!("network namespace {name}: {error}"))?
-            .ok_or_else(|| format!("network namespace {name} is not there"))?;
-        let found = self.own_end(port, wanted, seen)?;
+    ) -> Result<Attachment, Trouble> {
+        let failed = |error| Trouble::Failed(format!("network namespace {name}: {error}"));
+        let netns = NetNs::open(name).map_err(NetNsError::from);
+        let netns = netns.map_err(failed)?.ok_or_else(|| {
+            let why = format!("network namespace {name} is not there");
+            Trouble::Absent(why)
+        })?;
+        let found = self.own_end(port, wanted, seen).map_err(Trouble::Absent)?;
         let device = match found {
             Some(found) if self.is_set_up(port, &SetUp::of(found, &netns, wanted)) => {
                 self.hold_mtu(found, wanted.mtu).await?;
@@ -47,7 +50,7 @@ impl Manager {
             }
             found => {
                 let made = self.make(port, wanted, &netns, found).await;
-                let made = made.map_err(|error| format!("network namespace {name}: {error}"))?;
+                let made = made.map_err(failed)?;
                 let done = Pair {
                     as_told: SetUp::of(&made, &netns, wanted),
                     carrier_ups: 0,
