@@ -90,13 +90,31 @@ impl Inventory {
         Ok(inventory)
     }
 
+    /// Asks for those of these devices, by index, that the list lacks: on kernels up to 6.6 a
+    /// list may skip devices while others are removed, and does not say so.
+    pub async fn complete(
+        &mut self,
+        handle: &Handle,
+        known: impl IntoIterator<Item = u32>,
+    ) -> Result<(), rtnetlink::Error> {
+        for ifindex in known {
+            if !self.devices.contains_key(&ifindex)
+                && let Some(device) = by_index(handle, ifindex).await?
+            {
+                self.add(device);
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, device: NetDevice) {
         let ifindex = device.ifindex;
         self.names.insert(device.name.clone(), ifindex);
         if !device.alias.is_empty() {
             // Of two with the same alias the older one has it.
             let first = self.aliases.entry(device.alias.clone());
-            first.or_insert(ifindex);
+            let first = first.or_insert(ifindex);
+            *first = ifindex.min(*first);
         }
         self.devices.insert(ifindex, device);
     }
@@ -252,6 +270,32 @@ fn own_addresses(attributes: &[AddressAttribute]) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_list_lacks_is_asked_for() {
+        let (connection, handle, _) = rtnetlink::new_connection().expect("a netlink socket");
+        tokio::spawn(connection);
+        // The loopback is everywhere.
+        let (loopback, nothing) = (1, i32::MAX.cast_unsigned());
+        let mut seen = Inventory::default();
+        let asked = seen.complete(&handle, [loopback, nothing]).await;
+        asked.expect("answers");
+        assert!(seen.by_name("lo").is_some() && seen.by_index(nothing).is_none());
+    }
+
+    #[test]
+    fn of_two_with_one_alias_the_older_has_it() {
+        let device = |ifindex| NetDevice {
+            ifindex,
+            alias: "nve a port blue/vm1".into(),
+            ..NetDevice::default()
+        };
+        for order in [[5, 9], [9, 5]] {
+            let seen: Inventory = order.map(device).into_iter().collect();
+            let found = seen.by_alias("nve a port blue/vm1");
+            assert_eq!(found.map(|device| device.ifindex), Some(5));
+        }
+    }
 
     #[test]
     fn a_veth_with_its_end_elsewhere_is_recognized() {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff, pas_in_use,
+        AttachedPort, CompileError, Facts, Policy, compile, diff, pas_in_use,
         table_image::TableImage,
     },
     ports::State,
@@ -33,7 +33,7 @@ impl Agent {
         }
         let mut conditions = self.source.conditions.clone();
         conditions.extend(self.store.trouble());
-        match Inventory::read(&self.netlink).await {
+        match self.look().await {
             Ok(seen) => {
                 self.meet(&seen, &mut conditions).await;
                 if self.known {
@@ -48,6 +48,18 @@ impl Agent {
         let view = Arc::new(View::of(self, conditions));
         self.publish.send_replace(view);
         self.took = started.elapsed();
+    }
+
+    /// The devices and addresses that are there. Of a device that forwards or has programs of
+    /// ours no list alone says that it is gone.
+    async fn look(&self) -> Result<Inventory, rtnetlink::Error> {
+        let mut seen = Inventory::read(&self.netlink).await?;
+        // Pins that cannot be listed are not detached either.
+        let pinned = self.dataplane.devices().unwrap_or_default();
+        let forward = self.image.vports.keys().copied();
+        let known: BTreeSet<u32> = forward.chain(pinned).collect();
+        seen.complete(&self.netlink, known).await?;
+        Ok(seen)
     }
 
     async fn round(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {

@@ -76,6 +76,9 @@ pub enum NetNsError {
         "interface {0} is in it already; remove or rename it, or give the port another attach.interface"
     )]
     Taken(String),
+    /// A device has the name of our end, but was not listed.
+    #[error("interface {0} is there although the kernel did not list it; nved looks again")]
+    Overlooked(String),
     /// It was removed while it was set up.
     #[error("interface {0} vanished")]
     Vanished(String),

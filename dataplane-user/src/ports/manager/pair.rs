@@ -179,17 +179,22 @@ impl Manager {
             mac: wanted.mac,
             mtu: wanted.mtu.into(),
         };
-        let made = veth::create(&self.handle, &pair, netns).await;
-        made.map_err(|error| {
-            if let rtnetlink::Error::NetlinkError(said) = &error
-                && said.raw_code() == -libc::EEXIST
-            {
-                return NetNsError::Taken(pair.tenant.to_owned());
+        match veth::create(&self.handle, &pair, netns).await {
+            Err(rtnetlink::Error::NetlinkError(said)) if said.raw_code() == -libc::EEXIST => {
+                return Err(self.occupied(&pair).await);
             }
-            failed("make the veth")(error)
-        })?;
+            made => made.map_err(failed("make the veth"))?,
+        }
         let made = netdev::by_name(&self.handle, &name).await;
         let made = made.map_err(failed("read the new veth"))?;
         made.ok_or(NetNsError::Vanished(name))
+    }
+    /// Which of the two names of a pair is not free.
+    async fn occupied(&self, pair: &veth::Pair<'_>) -> NetNsError {
+        match netdev::by_name(&self.handle, pair.name).await {
+            Ok(Some(_)) => NetNsError::Overlooked(pair.name.to_owned()),
+            Ok(None) => NetNsError::Taken(pair.tenant.to_owned()),
+            Err(error) => failed("look for the veth")(error),
+        }
     }
 }
