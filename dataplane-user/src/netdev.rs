@@ -9,10 +9,7 @@ use dataplane_common::id::Mac;
 use futures_util::TryStreamExt;
 use netlink_packet_route::{
     address::AddressAttribute,
-    link::{
-        InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp,
-        XdpAttached,
-    },
+    link::{InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
 };
 use rtnetlink::{Handle, LinkGetRequest, packet_core::Nla};
 
@@ -35,8 +32,6 @@ pub struct NetDevice {
     pub carrier: bool,
     /// How often the carrier came.
     pub carrier_ups: u32,
-    /// An XDP program is attached to its driver.
-    pub xdp: bool,
     /// What it is.
     pub kind: Kind,
     /// Where its other end is; a veth's, or the parent of another device.
@@ -195,11 +190,6 @@ impl From<&LinkMessage> for NetDevice {
                 LinkAttribute::IfAlias(alias) => device.alias.clone_from(alias),
                 LinkAttribute::Mtu(mtu) => device.mtu = *mtu,
                 LinkAttribute::Address(bytes) => device.mac = mac(bytes),
-                LinkAttribute::Xdp(xdp) => {
-                    let native =
-                        [XdpAttached::Driver, XdpAttached::Multiple].map(LinkXdp::Attached);
-                    device.xdp = native.iter().any(|native| xdp.contains(native));
-                }
                 LinkAttribute::CarrierUpCount(count) => device.carrier_ups = *count,
                 LinkAttribute::Link(ifindex) => device.other_end.ifindex = *ifindex,
                 LinkAttribute::LinkNetNsId(id) => device.other_end.netns_id = Some(*id),

@@ -12,7 +12,7 @@ use crate::{
     dataplane::{Error, links::Device},
     netdev::Inventory,
     policy::{AttachedPort, Policy, PortKey, model::Port},
-    ports::{Attachment, State, Trouble, Wanted},
+    ports::{Attachment, State, Trouble, Wanted, names::printable},
 };
 
 impl Agent {
@@ -38,7 +38,10 @@ impl Agent {
                 Ok(attachment) => self.join(key, attachment, port, conditions).await,
                 Err(trouble) => Err(trouble),
             };
-            let state = state.map_or_else(|why| State::Pending(why.to_string()), State::Ready);
+            let state = state.map_or_else(
+                |why| State::Pending(printable(&why.to_string())),
+                State::Ready,
+            );
             if let State::Pending(why) = &state {
                 conditions.push(format!("port {key} is pending: {why}"));
             }

@@ -18,7 +18,7 @@ use crate::{
         AttachedPort, CompileError, Facts, Policy, compile, diff, pas_in_use,
         table_image::TableImage,
     },
-    ports::State,
+    ports::{State, names::printable},
     store::objects::save_ids,
     underlay,
 };
@@ -45,7 +45,8 @@ impl Agent {
             }
             Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
         }
-        let view = Arc::new(View::of(self, conditions));
+        let shown = conditions.iter().map(|told| printable(told)).collect();
+        let view = Arc::new(View::of(self, shown));
         self.publish.send_replace(view);
         self.took = started.elapsed();
     }

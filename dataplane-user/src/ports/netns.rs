@@ -27,7 +27,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use crate::netdev::{self, NetDevice};
+use super::end::End;
 
 /// Where named namespaces are.
 pub const FOLDER: &str = "/run/netns";
@@ -188,11 +188,9 @@ where
     })
 }
 
-/// A device of the namespace that `handle` speaks to.
-pub async fn device(handle: &Handle, ifindex: u32) -> Result<NetDevice, NetNsError> {
-    let found = netdev::by_index(handle, ifindex).await;
-    let found = found.map_err(failed("read interface"))?;
-    found.ok_or(NetNsError::Absent(ifindex))
+/// A device of the calling thread's namespace.
+pub fn end(ifindex: u32) -> Result<End, NetNsError> {
+    End::find(ifindex)?.ok_or(NetNsError::Absent(ifindex))
 }
 
 pub(super) fn failed(what: &'static str) -> impl FnOnce(rtnetlink::Error) -> NetNsError {

@@ -7,7 +7,7 @@ use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
 
 use super::{
     ethtool,
-    netns::{NetNs, NetNsError, device, failed},
+    netns::{self, NetNs, NetNsError, failed},
     state::Wanted,
 };
 use crate::netdev::NetDevice;
@@ -53,7 +53,7 @@ pub async fn route(netns: &NetNs, end: TenantEnd) -> Result<(), NetNsError> {
 
 async fn set_up(handle: &Handle, end: &TenantEnd) -> Result<(), NetNsError> {
     let index = end.ifindex;
-    let name = device(handle, index).await?.name;
+    let name = netns::end(index)?.name;
     let up = LinkUnspec::new_with_index(index).mtu(end.mtu).up().build();
     let change = handle.link().change(up).execute();
     change.await.map_err(|error| refused(error, end.mtu))?;

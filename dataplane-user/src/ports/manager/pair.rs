@@ -147,7 +147,7 @@ impl Manager {
         }
         // Set up by an earlier nved, perhaps for another MAC.
         let ifindex = found.other_end.ifindex;
-        let end = netns.run(async move |handle| netns::device(&handle, ifindex).await);
+        let end = netns.run(async move |_| netns::end(ifindex));
         Ok(end.await?.mac == wanted.mac)
     }
 
