@@ -9,10 +9,7 @@ use dataplane_common::id::Mac;
 use futures_util::TryStreamExt;
 use netlink_packet_route::{
     address::AddressAttribute,
-    link::{
-        InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp,
-        XdpAttached,
-    },
+    link::{InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
 };
 use rtnetlink::{Handle, LinkGetRequest, packet_core::Nla};
 
@@ -35,8 +32,6 @@ pub struct NetDevice {
     pub carrier: bool,
     /// How often the carrier came.
     pub carrier_ups: u32,
-    /// An XDP program is attached to its driver.
-    pub xdp: bool,
     /// What it is.
     pub kind: Kind,
     /// Where its other end is; a veth's, or the parent of another device.
@@ -93,13 +88,31 @@ impl Inventory {
         Ok(inventory)
     }
 
+    /// Asks for those of these devices, by index, that the list lacks: on kernels up to 6.6 a
+    /// list may skip devices while others are removed, and does not say so.
+    pub async fn complete(
+        &mut self,
+        handle: &Handle,
+        known: impl IntoIterator<Item = u32>,
+    ) -> Result<(), rtnetlink::Error> {
+        for ifindex in known {
+            if !self.devices.contains_key(&ifindex)
+                && let Some(device) = by_index(handle, ifindex).await?
+            {
+                self.add(device);
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, device: NetDevice) {
         let ifindex = device.ifindex;
         self.names.insert(device.name.clone(), ifindex);
         if !device.alias.is_empty() {
             // Of two with the same alias the older one has it.
             let first = self.aliases.entry(device.alias.clone());
-            first.or_insert(ifindex);
+            let first = first.or_insert(ifindex);
+            *first = ifindex.min(*first);
         }
         self.devices.insert(ifindex, device);
     }
@@ -185,11 +198,6 @@ impl From<&LinkMessage> for NetDevice {
                 LinkAttribute::IfAlias(alias) => device.alias.clone_from(alias),
                 LinkAttribute::Mtu(mtu) => device.mtu = *mtu,
                 LinkAttribute::Address(bytes) => device.mac = mac(bytes),
-                LinkAttribute::Xdp(xdp) => {
-                    let native =
-                        [XdpAttached::Driver, XdpAttached::Multiple].map(LinkXdp::Attached);
-                    device.xdp = native.iter().any(|native| xdp.contains(native));
-                }
                 LinkAttribute::CarrierUpCount(count) => device.carrier_ups = *count,
                 LinkAttribute::Link(ifindex) => device.other_end.ifindex = *ifindex,
                 LinkAttribute::LinkNetNsId(id) => device.other_end.netns_id = Some(*id),
@@ -304,6 +312,31 @@ mod tests {
         let end = async move { drop(connection) };
         let (device, ()) = tokio::join!(by_index(&handle, LOOPBACK), end);
         assert!(device.is_err(), "{device:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_list_lacks_is_asked_for() {
+        let (connection, handle, _) = rtnetlink::new_connection().expect("a netlink socket");
+        tokio::spawn(connection);
+        let nothing = i32::MAX.cast_unsigned();
+        let mut seen = Inventory::default();
+        let asked = seen.complete(&handle, [LOOPBACK, nothing]).await;
+        asked.expect("answers");
+        assert!(seen.by_name("lo").is_some() && seen.by_index(nothing).is_none());
+    }
+
+    #[test]
+    fn of_two_with_one_alias_the_older_has_it() {
+        let device = |ifindex| NetDevice {
+            ifindex,
+            alias: "nve a port blue/vm1".into(),
+            ..NetDevice::default()
+        };
+        for order in [[5, 9], [9, 5]] {
+            let seen: Inventory = order.map(device).into_iter().collect();
+            let found = seen.by_alias("nve a port blue/vm1");
+            assert_eq!(found.map(|device| device.ifindex), Some(5));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use dataplane_tests::net::{
     SOON, Site, proof, refused,
     socket::{NOBODY, answer_to, as_nobody, crowd, nvectl_as_nobody, until_closed},
+    stream::Stream,
 };
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::{
@@ -105,7 +106,14 @@ fn root_gets_in_when_others_have_all_their_seats() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn no_file_left_to_open_is_no_end() {
-    proof(Site::alone("ctlfiles"), |site| {
+    proof(Site::up("ctlfiles", "tc"), |site| {
+        let (vm, far) = (site.vm("blue-vm1"), site.vm("blue-vm2"));
+        let (out, back) = (
+            Stream::start(vm, far, "10.0.0.7", 1000)?,
+            Stream::start(far, vm, "10.0.0.5", 1000)?,
+        );
+        out.flows(500)?;
+        back.flows(500)?;
         let pid = site.nves[0].pid().context("no nved")?;
         let open = fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64;
         let process = Pid::from_raw(i32::try_from(pid)?);
@@ -132,8 +140,13 @@ fn no_file_left_to_open_is_no_end() {
             u128::from(used) < all / 2,
             "it spins: {used} of {all} ticks"
         );
+        // Nothing can be looked at, so all goes on as it was.
+        out.flows(1000)?;
+        back.flows(1000)?;
         prlimit(process, Resource::Nofile, before)?;
         drop(held);
+        out.lossless()?;
+        back.lossless()?;
         serves(site)
     });
 }

@@ -127,6 +127,41 @@ fn what_somebody_switches_off_is_told_until_it_is_on_again() {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
+fn a_name_that_a_tenant_chose_gets_into_no_command() {
+    proof(Site::up("napiname", "xdp"), |site| {
+        site.like_wires()?;
+        gro(site.vm("blue-vm1"), "off")?;
+        told(site, &["are lost", "run: "])?;
+        // As printf has them: a command, a terminal's, and no UTF-8, which netlink's crate
+        // cannot read.
+        let names = ["eth0", "$(reboot)", "a\\033[2Jb", "\\377"];
+        for pair in names.windows(2) {
+            let [old, new] = [pair[0], pair[1]].map(|name| format!("\"$(printf '{name}')\""));
+            let rename = format!("ip link set {old} name {new}");
+            site.vm("blue-vm1").exec(&["sh", "-ec", &rename])?;
+            let condition = told(site, &[PORT, "not safe in a command"])?;
+            let shown = |word| condition.contains(word);
+            ensure!(
+                !["run: ", "$(", "\x1b"].into_iter().any(shown),
+                "{condition}"
+            );
+            // It does not wait for an answer that nobody can read.
+            std::thread::sleep(Duration::from_secs(2));
+            site.apply(0, &site.demo())?;
+        }
+        // A start sets a veth of ours right, whatever its name.
+        site.nves[0].stop();
+        site.resume(0)?;
+        site.becomes(0, PORT, "Ready")?;
+        site.ready()?;
+        wait_until("packets", SOON, || {
+            ping(site.vm("blue-vm2"), A, 56).map(Some)
+        })
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
 fn nothing_is_told_while_no_xdp_program_redirects() {
     proof(Site::up("napitc", "tc"), |site| {
         gro(site.vm("blue-vm1"), "off")?;

@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod events;
+mod joining;
 pub mod lock;
 mod meet;
 mod reconcile;

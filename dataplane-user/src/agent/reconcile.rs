@@ -1,7 +1,7 @@
 //! One round: look, compile, commit, tell.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -10,16 +10,15 @@ use dataplane_common::wire::outer::MTU_COST;
 
 use super::{
     Agent, View,
-    wanted::{ours, own_addresses, provider_addresses, wanted},
+    wanted::{ours, own_addresses},
 };
 use crate::{
-    dataplane::links::Device,
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, Policy, PortKey, compile, diff, model::Port, pas_in_use,
+        AttachedPort, CompileError, Facts, Policy, compile, diff, pas_in_use,
         table_image::TableImage,
     },
-    ports::{Attachment, State},
+    ports::{State, names::printable},
     store::objects::save_ids,
     underlay,
 };
@@ -34,7 +33,7 @@ impl Agent {
         }
         let mut conditions = self.source.conditions.clone();
         conditions.extend(self.store.trouble());
-        match Inventory::read(&self.netlink).await {
+        match self.look().await {
             Ok(seen) => {
                 self.meet(&seen, &mut conditions).await;
                 if self.known {
@@ -46,9 +45,22 @@ impl Agent {
             }
             Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
         }
-        let view = Arc::new(View::of(self, conditions));
+        let shown = conditions.iter().map(|told| printable(told)).collect();
+        let view = Arc::new(View::of(self, shown));
         self.publish.send_replace(view);
         self.took = started.elapsed();
+    }
+
+    /// The devices and addresses that are there. Of a device that forwards or has programs of
+    /// ours no list alone says that it is gone.
+    async fn look(&self) -> Result<Inventory, rtnetlink::Error> {
+        let mut seen = Inventory::read(&self.netlink).await?;
+        // Pins that cannot be listed are not detached either.
+        let pinned = self.dataplane.devices().unwrap_or_default();
+        let forward = self.image.vports.keys().copied();
+        let known: BTreeSet<u32> = forward.chain(pinned).collect();
+        seen.complete(&self.netlink, known).await?;
+        Ok(seen)
     }
 
     async fn round(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {
@@ -85,71 +97,6 @@ impl Agent {
         }
         let told = self.reach.values().map(|reach| reach.condition.clone());
         conditions.extend(told.filter(|condition| !condition.is_empty()));
-    }
-
-    async fn follow_ports(
-        &mut self,
-        policy: &Policy,
-        seen: &Inventory,
-        conditions: &mut Vec<String>,
-    ) {
-        let (mtu, host) = (self.tenant_mtu(), self.settings.host.clone());
-        let uplinks = self.uplink_devices();
-        let named = ours(policy, &host).filter_map(|(_, port)| port.attach.host_device());
-        let named = named.map(str::to_owned).collect();
-        let addresses = provider_addresses(policy, &host);
-        self.ports.reserve(uplinks, addresses, named);
-        let mut states = BTreeMap::new();
-        for (key, port) in ours(policy, &host) {
-            let Some((_, subnet)) = policy.subnet(port.vsid) else {
-                continue;
-            };
-            let wanted = wanted(port, subnet, mtu);
-            let mut state = self.ports.ensure(key, &wanted, seen).await;
-            if let State::Ready(attachment) = &state
-                && let Err(why) = self.join(key, attachment, port).await
-            {
-                state = State::Pending(why);
-            }
-            if let State::Pending(why) = &state {
-                conditions.push(format!("port {key} is pending: {why}"));
-            }
-            states.insert(key.clone(), state);
-        }
-        self.states = states;
-    }
-
-    /// Attaches a port's programs, and only then brings its device up.
-    async fn join(
-        &mut self,
-        key: &PortKey,
-        attachment: &Attachment,
-        port: &Port,
-    ) -> Result<(), String> {
-        let device = Device {
-            name: attachment.interface.clone(),
-            ifindex: attachment.ifindex,
-        };
-        self.attach_once(key, &device, port)
-            .map_err(|error| error.to_string())?;
-        self.ports.bring_up(attachment).await
-    }
-
-    /// Attaches a port's programs unless they are: the device or the mode is new, or somebody
-    /// detached them.
-    fn attach_once(
-        &mut self,
-        key: &PortKey,
-        device: &Device,
-        port: &Port,
-    ) -> Result<(), crate::dataplane::Error> {
-        let now = (device.ifindex, port.mode);
-        let held = self.dataplane.holds_port(device.ifindex, port.mode);
-        if self.attached.get(key) != Some(&now) || !held {
-            self.dataplane.attach_port(device, port.mode)?;
-            self.attached.insert(key.clone(), now);
-        }
-        Ok(())
     }
 
     async fn commit(&mut self, policy: &Policy, conditions: &mut Vec<String>) {
@@ -264,7 +211,7 @@ impl Agent {
     }
 
     /// The largest tenant packet that fits every path after encapsulation.
-    fn tenant_mtu(&self) -> u16 {
+    pub(super) fn tenant_mtu(&self) -> u16 {
         // One that is not there will come back with the MTU that it had.
         let uplinks = self.known_uplinks.values().map(|uplink| uplink.mtu);
         let paths = self

@@ -91,6 +91,12 @@ impl Dataplane {
         Ok(())
     }
 
+    /// Indexes of the devices that anything of ours is attached to.
+    pub fn devices(&self) -> Result<BTreeSet<u32>, Error> {
+        let pins = self.pins()?.into_iter();
+        Ok(pins.map(|(_, ifindex)| ifindex).collect())
+    }
+
     fn tx_ports(&self) -> Result<Vec<u32>, Error> {
         let keys: Result<_, _> = self.maps.tx_ports.keys().collect();
         keys.map_err(failed("TX_PORTS"))

@@ -113,6 +113,11 @@ impl Ids {
         }
     }
 
+    /// The slot that a port has.
+    pub fn slot_of(&self, port: &PortKey) -> Option<u32> {
+        self.ports.numbers.get(&port.to_string()).copied()
+    }
+
     /// The port in a slot, as `vmNetwork/name`.
     pub fn port_in(&self, slot: u32) -> Option<&str> {
         let mut ports = self.ports.numbers.iter();

@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use super::ifreq;
 
 /// Name of the driver of an interface of the calling thread's namespace.
-pub fn driver(interface: &str) -> io::Result<String> {
+pub fn driver(interface: impl AsRef<[u8]>) -> io::Result<String> {
     let mut info = DriverInfo {
         cmd: GET_DRIVER,
         driver: [0; 32],
@@ -24,7 +24,7 @@ pub fn driver(interface: &str) -> io::Result<String> {
 }
 
 /// Whether GRO is on.
-pub fn gro(interface: &str) -> io::Result<bool> {
+pub fn gro(interface: impl AsRef<[u8]>) -> io::Result<bool> {
     let mut value = Value {
         cmd: GET_GRO,
         data: 0,
@@ -35,7 +35,7 @@ pub fn gro(interface: &str) -> io::Result<bool> {
 
 /// Switches GRO on or off. On a veth GRO brings NAPI, without which frames that XDP redirects
 /// into its other end vanish without an error.
-pub fn set_gro(interface: &str, on: bool) -> io::Result<()> {
+pub fn set_gro(interface: impl AsRef<[u8]>, on: bool) -> io::Result<()> {
     let mut value = Value {
         cmd: SET_GRO,
         data: u32::from(on),
@@ -66,7 +66,7 @@ struct Value {
     data: u32,
 }
 
-fn call(interface: &str, data: *mut c_void) -> io::Result<()> {
+fn call(interface: impl AsRef<[u8]>, data: *mut c_void) -> io::Result<()> {
     let socket: OwnedFd = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     let mut request = ifreq::named(interface)?;
     request.ifr_ifru.ifru_data = data.cast();

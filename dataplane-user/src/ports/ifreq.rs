@@ -3,12 +3,13 @@
 use std::{ffi::c_char, io};
 
 /// A `struct ifreq` that names an interface; all else is zero. The name ends in a zero.
-pub(super) fn named(interface: &str) -> io::Result<libc::ifreq> {
+pub(super) fn named(interface: impl AsRef<[u8]>) -> io::Result<libc::ifreq> {
     let mut name: [c_char; libc::IFNAMSIZ] = [0; libc::IFNAMSIZ];
+    let interface = interface.as_ref();
     if interface.len() >= name.len() {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
-    for (to, from) in name.iter_mut().zip(interface.bytes()) {
+    for (to, from) in name.iter_mut().zip(interface) {
         *to = from.cast_signed();
     }
     Ok(libc::ifreq {

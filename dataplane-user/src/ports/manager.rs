@@ -13,11 +13,11 @@ use rtnetlink::Handle;
 use super::{
     guard::Reserved,
     link, names,
-    state::{Attachment, State, Wanted},
+    state::{Attachment, Trouble, Wanted},
 };
 use crate::{
-    netdev::{Inventory, NetDevice, OtherEnd},
-    policy::{PortKey, document::Attach},
+    netdev::{self, Inventory, NetDevice, OtherEnd},
+    policy::{AttachedPort, PortKey, document::Attach},
     settings::Settings,
 };
 
@@ -103,15 +103,40 @@ impl Manager {
     }
 
     /// Sees to a port's device.
-    pub async fn ensure(&mut self, port: &PortKey, wanted: &Wanted, seen: &Inventory) -> State {
+    pub async fn ensure(
+        &mut self,
+        port: &PortKey,
+        wanted: &Wanted,
+        seen: &Inventory,
+    ) -> Result<Attachment, Trouble> {
         let attach = &wanted.attach;
-        let done = match (&attach.netns, &attach.interface, &attach.tap) {
+        match (&attach.netns, &attach.interface, &attach.tap) {
             (_, _, Some(tap)) => self.tap(port, wanted, tap, seen).await,
             (Some(netns), ..) => self.pair(port, wanted, netns, seen).await,
-            (None, Some(name), None) => self.existing(port, name, seen),
-            (None, None, None) => Err("its policy names no device".to_owned()),
-        };
-        done.map_or_else(State::Pending, State::Ready)
+            (None, Some(name), None) => {
+                let found = self.existing(port, name, seen);
+                found.map_err(Trouble::Absent)
+            }
+            (None, None, None) => {
+                let why = "its policy names no device";
+                Err(Trouble::Absent(why.to_owned()))
+            }
+        }
+    }
+
+    /// The device of ours that a port has had, as it is now; `None` when it is gone.
+    pub async fn former(
+        &self,
+        port: &PortKey,
+        attach: &Attach,
+        had: &AttachedPort,
+        seen: &Inventory,
+    ) -> Option<Attachment> {
+        let found = netdev::by_index(&self.handle, had.ifindex).await;
+        // Without an answer it is as it was when all were listed.
+        let device = found.unwrap_or_else(|_| seen.by_index(had.ifindex).cloned())?;
+        let same = device.alias == names::alias(&self.host, port, attach);
+        same.then(|| Attachment::going_on(&device, had.mtu))
     }
 
     /// The device on which a waiting port's programs stay, so that nothing passes meanwhile.
@@ -125,18 +150,17 @@ impl Manager {
 
     /// Brings a device of ours up, once its programs are attached: before that, what the
     /// tenant sends would reach the host's own network stack. One of others has to be up.
-    pub async fn bring_up(&self, attachment: &Attachment) -> Result<(), String> {
+    pub async fn bring_up(&self, attachment: &Attachment) -> Result<(), Trouble> {
+        let name = &attachment.interface;
         if attachment.up {
             return Ok(());
         }
         if !attachment.ours {
-            return Err(format!("interface {} is down", attachment.interface));
+            return Err(Trouble::Absent(format!("interface {name} is down")));
         }
         let done = link::bring_up(&self.handle, attachment.ifindex).await;
-        done.map_err(|error| {
-            let name = &attachment.interface;
-            format!("interface {name}: cannot bring it up: {error}")
-        })
+        let failed = |error| format!("interface {name}: cannot bring it up: {error}");
+        done.map_err(failed).map_err(Trouble::Failed)
     }
 
     /// Removes the devices of ours that no port wants; their names.
@@ -191,14 +215,16 @@ impl Manager {
     }
 
     /// Sets back an MTU that somebody changed: on a device of ours the policy decides.
-    async fn hold_mtu(&self, device: &NetDevice, mtu: u16) -> Result<(), String> {
+    async fn hold_mtu(&self, device: &NetDevice, mtu: u16) -> Result<(), Trouble> {
         if device.mtu == u32::from(mtu) {
             return Ok(());
         }
         let done = link::set_mtu(&self.handle, device.ifindex, mtu).await;
         done.map_err(|error| {
             let name = &device.name;
-            format!("interface {name}: cannot set its MTU to {mtu}: {error}")
+            Trouble::Failed(format!(
+                "interface {name}: cannot set its MTU to {mtu}: {error}"
+            ))
         })
     }
 }

@@ -3,13 +3,14 @@
 //! * [`manager`]: what is wanted against what is there, port by port.
 //! * [`veth`], [`tap`] and [`link`]: making and changing devices of ours.
 //! * [`netns`] and [`tenant`]: work inside a tenant's namespace, on a thread of its own.
-//! * [`ethtool`] and `ifreq`: the ioctls that netlink does not cover here.
+//! * [`end`], [`ethtool`] and `ifreq`: the ioctls that netlink does not cover here.
 //! * [`state`]: what a port's device shall be, and what it is.
 //! * [`guard`]: devices that no port may take.
 //! * [`napi`], [`features`] and [`place`]: whether XDP redirects arrive behind a veth, wherever its other end is.
 //! * [`names`]: how our devices are recognized.
 //! * [`watch`]: named namespaces that come and go.
 
+pub mod end;
 pub mod ethtool;
 pub mod features;
 pub mod guard;
@@ -27,4 +28,4 @@ pub mod veth;
 pub mod watch;
 
 pub use manager::Manager;
-pub use state::{Attachment, State, Wanted};
+pub use state::{Attachment, State, Trouble, Wanted};

@@ -32,6 +32,28 @@ fn owner(alias: &str) -> Option<&str> {
     Some(host)
 }
 
+/// A device's name as text, if it may stand in a command that somebody copies. A tenant chooses
+/// the names in its namespace, and the kernel forbids no more than `/`, `:` and white space.
+pub fn plain(name: &[u8]) -> Option<&str> {
+    let name = str::from_utf8(name).ok()?;
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "_.@-".contains(c);
+    let word = !name.is_empty() && !name.starts_with('-') && name.chars().all(harmless);
+    word.then_some(name)
+}
+
+/// A text for people, in which characters that would steer a terminal are written out.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || c.is_ascii_graphic() || c == ' ' {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_debug());
+        }
+    }
+    shown
+}
+
 /// FNV-1a, 32 bits: no secret, only short and stable.
 fn fnv(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| {
@@ -65,6 +87,24 @@ mod tests {
         assert_eq!(alias, "nve a port blue/vm1");
         assert!(is_ours("a", &alias) && is_port(&alias));
         assert!(!is_ours("b", &alias) && !is_port("uplink to rack 3"));
+    }
+
+    #[test]
+    fn a_name_that_a_shell_or_a_program_would_take_for_more_is_not_plain() {
+        for name in ["eth0", "eth0.7", "ens3_a@b-c"] {
+            assert_eq!(plain(name.as_bytes()), Some(name));
+        }
+        for name in ["", "-K", "$(reboot)", "a;b", "a`b", "a'b", "\u{1b}[2J", "ü"] {
+            assert_eq!(plain(name.as_bytes()), None, "{name:?}");
+        }
+        assert_eq!(plain(b"\xff"), None);
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_written_out() {
+        let text = "interface 'ü\u{1b}[2J\r\u{202e}' is \"new\"\n";
+        let shown = "interface 'ü\\u{1b}[2J\\r\\u{202e}' is \"new\"\n";
+        assert_eq!(printable(text), shown);
     }
 
     #[test]

@@ -7,15 +7,20 @@
 
 use std::{
     collections::BTreeMap,
+    io,
+    os::fd::AsFd,
+    path::Path,
     time::{Duration, Instant},
 };
 
+use libbpf_rs::{Xdp, XdpFlags};
 use rtnetlink::Handle;
 
 use super::{
     ethtool,
     features::redirect_targets,
-    netns::{self, NetNs, NetNsError, OWN},
+    names,
+    netns::{self, NetNsError, OWN},
     place,
 };
 use crate::netdev::{NetDevice, OtherEnd};
@@ -51,9 +56,9 @@ enum Found {
     /// Redirects arrive.
     Works,
     /// They do since now: GRO was off at the device of this name.
-    SetRight(String),
+    SetRight(Vec<u8>),
     /// They do not: GRO is off at the device of this name.
-    Off(String),
+    Off(Vec<u8>),
 }
 
 /// How often it is looked.
@@ -139,17 +144,19 @@ impl Watch {
             return lost_sight(target, takes);
         };
         let place = netns.path.display().to_string();
-        let found = netns.run(async move |handle| inspect(&handle, end.ifindex, takes, new).await);
+        let found = netns.run(async move |_| inspect(end.ifindex, takes, new));
         let (owner, name) = (&target.owner, &target.device.name);
         match found.await {
             Ok(Found::Works) => None,
             Ok(Found::SetRight(other)) => {
+                let index = || format!("index {}", end.ifindex);
+                let other = names::plain(&other).map_or_else(index, str::to_owned);
                 tracing::info!(
                     "{owner}: switched GRO on at {other} in {place}, the other end of {name}, for XDP redirects into it"
                 );
                 None
             }
-            Ok(Found::Off(other)) => Some(off(target, &netns, &other)),
+            Ok(Found::Off(other)) => Some(off(target, &netns.path, &other)),
             Err(error) => Some(format!(
                 "{owner}: cannot check whether XDP redirects into interface {name} arrive: {place}: {error}"
             )),
@@ -170,16 +177,10 @@ fn needs_visit(target: &Target, takes: Option<bool>, old: Option<&Known>) -> boo
     }
 }
 
-async fn inspect(
-    handle: &Handle,
-    ifindex: u32,
-    takes: Option<bool>,
-    new: bool,
-) -> Result<Found, NetNsError> {
-    let device = netns::device(handle, ifindex).await?;
-    let name = device.name;
+fn inspect(ifindex: u32, takes: Option<bool>, new: bool) -> Result<Found, NetNsError> {
+    let name = netns::end(ifindex)?.name;
     let gro = ethtool::gro(&name)?;
-    if !gro && !device.xdp {
+    if !gro && !has_xdp(ifindex) {
         if !new {
             return Ok(Found::Off(name));
         }
@@ -194,18 +195,33 @@ async fn inspect(
     Ok(Found::Works)
 }
 
-fn off(target: &Target, netns: &NetNs, other: &str) -> String {
+/// Whether a device of the calling thread's namespace has an XDP program in its driver.
+fn has_xdp(ifindex: u32) -> bool {
+    // The library wants a program's descriptor also where the kernel is only asked.
+    let none = io::stderr();
+    let found = Xdp::new(none.as_fd()).query(ifindex.cast_signed(), XdpFlags::NONE);
+    found.is_ok_and(|found| found.drv_prog_id != 0)
+}
+
+/// `path` is where the other end is.
+fn off(target: &Target, path: &Path, other: &[u8]) -> String {
     let Target { owner, device, .. } = target;
-    let path = netns.path.display().to_string();
+    let (name, index) = (&device.name, device.other_end.ifindex);
+    let path = path.display().to_string();
     let (place, enter) = if path == OWN {
         (String::new(), String::new())
     } else {
         (format!(" in {path}"), format!("nsenter --net={path} "))
     };
-    format!(
-        "{owner}: packets that XDP redirects into interface {} are lost, because GRO is off at its other end, {other}{place}; run: {enter}ethtool -K {other} gro on",
-        device.name
-    )
+    let told = format!(
+        "{owner}: packets that XDP redirects into interface {name} are lost, because GRO is off at its other end"
+    );
+    match names::plain(other) {
+        Some(other) => format!("{told}, {other}{place}; run: {enter}ethtool -K {other} gro on"),
+        None => format!(
+            "{told}, index {index}{place}, whose name is not safe in a command; switch its GRO on or rename it"
+        ),
+    }
 }
 
 /// The other end is in a namespace that has no name and no process that we may look at.
@@ -257,6 +273,21 @@ mod tests {
         assert!(!needs_visit(&target(Some("vm1")), Some(true), None));
         for takes in [Some(false), None] {
             assert!(visit(takes, Some(known(2, None))));
+        }
+    }
+
+    #[test]
+    fn no_tenants_words_come_into_a_command() {
+        let said = |name: &[u8]| off(&target(None), Path::new("/run/netns/vm1"), name);
+        let command = "run: nsenter --net=/run/netns/vm1 ethtool -K eth0 gro on";
+        assert!(said(b"eth0").ends_with(command), "{}", said(b"eth0"));
+        for name in [&b"$(reboot)"[..], b"-K", b"a;b", b"\x1b[2J", b"\xff"] {
+            let said = said(name);
+            assert!(
+                !said.contains("run: ") && said.contains("index 0"),
+                "{said}"
+            );
+            assert!(!said.contains(&*String::from_utf8_lossy(name)), "{said}");
         }
     }
 

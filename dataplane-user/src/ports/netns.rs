@@ -27,7 +27,7 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use crate::netdev::{self, NetDevice};
+use super::end::End;
 
 /// Where named namespaces are.
 pub const FOLDER: &str = "/run/netns";
@@ -58,6 +58,16 @@ pub enum NetNsError {
         /// The answer.
         source: rtnetlink::Error,
     },
+    /// The tenant's end of a veth cannot have this MTU, in bytes.
+    #[error(
+        "the tenant's end takes no MTU of {mtu}: {source}; a veth with `mode: xdp` takes some 3500: give the subnet a smaller mtu, or the port `mode: tc`"
+    )]
+    Mtu {
+        /// What it should have.
+        mtu: u32,
+        /// The answer.
+        source: rtnetlink::Error,
+    },
     /// The device is not there.
     #[error("no interface with index {0} in it")]
     Absent(u32),
@@ -66,6 +76,9 @@ pub enum NetNsError {
         "interface {0} is in it already; remove or rename it, or give the port another attach.interface"
     )]
     Taken(String),
+    /// A device has the name of our end, but was not listed.
+    #[error("interface {0} is there although the kernel did not list it; nved looks again")]
+    Overlooked(String),
     /// It was removed while it was set up.
     #[error("interface {0} vanished")]
     Vanished(String),
@@ -175,11 +188,9 @@ where
     })
 }
 
-/// A device of the namespace that `handle` speaks to.
-pub async fn device(handle: &Handle, ifindex: u32) -> Result<NetDevice, NetNsError> {
-    let found = netdev::by_index(handle, ifindex).await;
-    let found = found.map_err(failed("read interface"))?;
-    found.ok_or(NetNsError::Absent(ifindex))
+/// A device of the calling thread's namespace.
+pub fn end(ifindex: u32) -> Result<End, NetNsError> {
+    End::find(ifindex)?.ok_or(NetNsError::Absent(ifindex))
 }
 
 pub(super) fn failed(what: &'static str) -> impl FnOnce(rtnetlink::Error) -> NetNsError {

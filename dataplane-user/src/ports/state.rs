@@ -51,6 +51,17 @@ pub enum State {
     Pending(String),
 }
 
+/// Why a port has no device that is as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// There is none for it: it waits.
+    #[error("{0}")]
+    Absent(String),
+    /// Something could not be done or seen; a device that it has goes on as it was.
+    #[error("{0}")]
+    Failed(String),
+}
+
 impl Attachment {
     /// A device of others.
     pub fn of(device: &NetDevice) -> Self {
@@ -64,6 +75,13 @@ impl Attachment {
         }
     }
 
+    /// A device of ours that could not be made as it shall be, and forwards packets up to `mtu`.
+    pub fn going_on(device: &NetDevice, mtu: u16) -> Self {
+        let now = Self::of(device);
+        // One end may have got another MTU than the other.
+        Self::own(device, now.mtu.min(mtu))
+    }
+
     /// A device of ours, whose MTU the policy says.
     pub fn own(device: &NetDevice, mtu: u16) -> Self {
         Self {
@@ -71,5 +89,21 @@ impl Attachment {
             ours: true,
             ..Self::of(device)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_has_the_smaller_mtu() {
+        let device = |mtu| NetDevice {
+            mtu,
+            ..NetDevice::default()
+        };
+        assert_eq!(Attachment::going_on(&device(8958), 1558).mtu, 1558);
+        assert_eq!(Attachment::going_on(&device(1300), 1558).mtu, 1300);
+        assert!(Attachment::going_on(&device(1300), 1558).ours);
     }
 }

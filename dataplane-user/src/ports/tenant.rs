@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::{Error, Handle, LinkUnspec, RouteMessageBuilder};
 
 use super::{
     ethtool,
-    netns::{NetNs, NetNsError, device, failed},
+    netns::{self, NetNs, NetNsError, failed},
     state::Wanted,
 };
 use crate::netdev::NetDevice;
@@ -53,10 +53,10 @@ pub async fn route(netns: &NetNs, end: TenantEnd) -> Result<(), NetNsError> {
 
 async fn set_up(handle: &Handle, end: &TenantEnd) -> Result<(), NetNsError> {
     let index = end.ifindex;
-    let name = device(handle, index).await?.name;
+    let name = netns::end(index)?.name;
     let up = LinkUnspec::new_with_index(index).mtu(end.mtu).up().build();
     let change = handle.link().change(up).execute();
-    change.await.map_err(failed("set MTU and up"))?;
+    change.await.map_err(|error| refused(error, end.mtu))?;
     // Not before it is up: only a change on a device that is up makes the other end
     // a target of XDP redirects.
     ethtool::set_gro(&name, true)?;
@@ -66,6 +66,16 @@ async fn set_up(handle: &Handle, end: &TenantEnd) -> Result<(), NetNsError> {
         done.map_err(failed("add the address"))?;
     }
     routes(handle, end).await
+}
+
+fn refused(error: Error, mtu: u32) -> NetNsError {
+    match error {
+        Error::NetlinkError(said) if said.raw_code() == -libc::EINVAL => NetNsError::Mtu {
+            mtu,
+            source: Error::NetlinkError(said),
+        },
+        other => failed("set MTU and up")(other),
+    }
 }
 
 async fn routes(handle: &Handle, end: &TenantEnd) -> Result<(), NetNsError> {

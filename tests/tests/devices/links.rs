@@ -1,7 +1,7 @@
 //! MTUs, and links that are down.
 
 use super::{A, B, PORT, VMS, ifindex, ip, programs, reaches};
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use dataplane_tests::net::{SOON, Site, cable, proof, stream::Stream};
 use xtask::lab::wait_until;
 
@@ -31,6 +31,61 @@ fn mtus_follow_the_policy_or_the_device() {
             })?;
         }
         Ok(())
+    });
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn an_mtu_that_a_port_cannot_have_stops_no_traffic() {
+    proof(Site::up("devbig", "tc"), |site| {
+        site.like_wires()?;
+        let (vm, far) = (site.vm("blue-vm1"), site.vm("blue-vm2"));
+        vm.exec(&["ethtool", "-K", "eth0", "tx", "off"])?;
+        let netns = format!("{{netns: {}}}", vm.name());
+        site.apply(0, &site.demo_at(&format!("{netns}\n  mode: xdp")))?;
+        site.ready()?;
+        reaches(site)?;
+        let before = (ifindex(site)?, site.port(0, PORT)?["mtu"].clone());
+        let (out, back) = (
+            Stream::start(vm, far, B, 2000)?,
+            Stream::start(far, vm, A, 2000)?,
+        );
+        out.flows(500)?;
+        back.flows(500)?;
+        let underlay = |site: &Site, mtu: &str| -> Result<()> {
+            for host in [0, 1] {
+                ip(site.host(host), &["link", "set", "eth0", "mtu", mtu])?;
+            }
+            Ok(())
+        };
+        underlay(site, "9000")?;
+        let words = [PORT, "takes no MTU of 8958", "goes on as it was"];
+        let told = |site: &Site| {
+            wait_until("a condition", SOON, || {
+                let conditions = site.ask(0, &["status"])?["conditions"].to_string();
+                Ok(words
+                    .iter()
+                    .all(|word| conditions.contains(word))
+                    .then_some(()))
+            })
+        };
+        told(site)?;
+        // Rounds in which it could be taken out.
+        out.flows(4000)?;
+        back.flows(4000)?;
+        site.nves[0].stop();
+        site.resume(0)?;
+        told(site)?;
+        out.flows(2000)?;
+        out.lossless()?;
+        back.lossless()?;
+        ensure!(site.state(0, PORT)? == "Ready", "it waits");
+        let after = (ifindex(site)?, site.port(0, PORT)?["mtu"].clone());
+        ensure!(after == before, "{before:?} became {after:?}");
+        underlay(site, "1600")?;
+        site.ready()?;
+        reaches(site)?;
+        site.conserved()
     });
 }
 

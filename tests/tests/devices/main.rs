@@ -1,6 +1,7 @@
 //! Devices of ports that come, go, move and change while `nved` runs.
 
 mod links;
+mod lists;
 mod moves;
 
 use anyhow::{Result, ensure};

@@ -7,7 +7,7 @@ use crate::{
     ports::{
         link, names,
         netns::{self, NetNs, NetNsError, failed},
-        state::{Attachment, Wanted},
+        state::{Attachment, Trouble, Wanted},
         tenant::{self, TenantEnd},
         veth,
     },
@@ -34,11 +34,14 @@ impl Manager {
         wanted: &Wanted,
         name: &str,
         seen: &Inventory,
-    ) -> Result<Attachment, String> {
-        let netns = NetNs::open(name)
-            .map_err(|error| format!("network namespace {name}: {error}"))?
-            .ok_or_else(|| format!("network namespace {name} is not there"))?;
-        let found = self.own_end(port, wanted, seen)?;
+    ) -> Result<Attachment, Trouble> {
+        let failed = |error| Trouble::Failed(format!("network namespace {name}: {error}"));
+        let netns = NetNs::open(name).map_err(NetNsError::from);
+        let netns = netns.map_err(failed)?.ok_or_else(|| {
+            let why = format!("network namespace {name} is not there");
+            Trouble::Absent(why)
+        })?;
+        let found = self.own_end(port, wanted, seen).map_err(Trouble::Absent)?;
         let device = match found {
             Some(found) if self.is_set_up(port, &SetUp::of(found, &netns, wanted)) => {
                 self.hold_mtu(found, wanted.mtu).await?;
@@ -47,7 +50,7 @@ impl Manager {
             }
             found => {
                 let made = self.make(port, wanted, &netns, found).await;
-                let made = made.map_err(|error| format!("network namespace {name}: {error}"))?;
+                let made = made.map_err(failed)?;
                 let done = Pair {
                     as_told: SetUp::of(&made, &netns, wanted),
                     carrier_ups: 0,
@@ -144,7 +147,7 @@ impl Manager {
         }
         // Set up by an earlier nved, perhaps for another MAC.
         let ifindex = found.other_end.ifindex;
-        let end = netns.run(async move |handle| netns::device(&handle, ifindex).await);
+        let end = netns.run(async move |_| netns::end(ifindex));
         Ok(end.await?.mac == wanted.mac)
     }
 
@@ -176,17 +179,22 @@ impl Manager {
             mac: wanted.mac,
             mtu: wanted.mtu.into(),
         };
-        let made = veth::create(&self.handle, &pair, netns).await;
-        made.map_err(|error| {
-            if let rtnetlink::Error::NetlinkError(said) = &error
-                && said.raw_code() == -libc::EEXIST
-            {
-                return NetNsError::Taken(pair.tenant.to_owned());
+        match veth::create(&self.handle, &pair, netns).await {
+            Err(rtnetlink::Error::NetlinkError(said)) if said.raw_code() == -libc::EEXIST => {
+                return Err(self.occupied(&pair).await);
             }
-            failed("make the veth")(error)
-        })?;
+            made => made.map_err(failed("make the veth"))?,
+        }
         let made = netdev::by_name(&self.handle, &name).await;
         let made = made.map_err(failed("read the new veth"))?;
         made.ok_or(NetNsError::Vanished(name))
+    }
+    /// Which of the two names of a pair is not free.
+    async fn occupied(&self, pair: &veth::Pair<'_>) -> NetNsError {
+        match netdev::by_name(&self.handle, pair.name).await {
+            Ok(Some(_)) => NetNsError::Overlooked(pair.name.to_owned()),
+            Ok(None) => NetNsError::Taken(pair.tenant.to_owned()),
+            Err(error) => failed("look for the veth")(error),
+        }
     }
 }

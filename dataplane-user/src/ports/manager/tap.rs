@@ -6,7 +6,7 @@ use crate::{
     policy::PortKey,
     ports::{
         link, names,
-        state::{Attachment, Wanted},
+        state::{Attachment, Trouble, Wanted},
         tap::Tap,
     },
 };
@@ -18,24 +18,25 @@ impl Manager {
         wanted: &Wanted,
         name: &str,
         seen: &Inventory,
-    ) -> Result<Attachment, String> {
+    ) -> Result<Attachment, Trouble> {
         let alias = names::alias(&self.host, port, &wanted.attach);
         let device = match (seen.by_alias(&alias), seen.by_name(name)) {
             (Some(found), _) if found.kind == Kind::Tap => found.clone(),
             (Some(found), _) => {
                 let name = &found.name;
-                return Err(format!(
+                return Err(Trouble::Absent(format!(
                     "interface {name} has this port's alias and is no tap; remove it"
-                ));
+                )));
             }
             (None, Some(_)) => {
-                return Err(format!(
+                return Err(Trouble::Absent(format!(
                     "interface {name} exists and is not nved's; remove it, or attach the port by {{interface: {name}}}"
-                ));
+                )));
             }
             (None, None) => {
                 let made = self.make_tap(name, &alias, wanted.mtu).await;
-                made.map_err(|error| format!("cannot make tap {name}: {error:#}"))?
+                let failed = |error| format!("cannot make tap {name}: {error:#}");
+                made.map_err(failed).map_err(Trouble::Failed)?
             }
         };
         self.hold_mtu(&device, wanted.mtu).await?;
