@@ -35,8 +35,10 @@ impl End {
         call(libc::SIOCGIFHWADDR, &mut request)?;
         // SAFETY: the request was answered, by this member of the union.
         let address = unsafe { request.ifr_ifru.ifru_hwaddr }.sa_data;
-        let [a, b, c, d, e, f, ..] = address.map(|byte| byte.cast_unsigned());
-        let mac = Mac([a, b, c, d, e, f]);
+        let mut mac = Mac::default();
+        for (to, from) in mac.0.iter_mut().zip(address) {
+            *to = from.cast_unsigned();
+        }
         Ok(Some(Self { name, mac }))
     }
 }

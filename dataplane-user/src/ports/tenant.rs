@@ -69,12 +69,11 @@ async fn set_up(handle: &Handle, end: &TenantEnd) -> Result<(), NetNsError> {
 }
 
 fn refused(error: Error, mtu: u32) -> NetNsError {
-    match error {
-        Error::NetlinkError(said) if said.raw_code() == -libc::EINVAL => NetNsError::Mtu {
-            mtu,
-            source: Error::NetlinkError(said),
-        },
-        other => failed("set MTU and up")(other),
+    let invalid = matches!(&error, Error::NetlinkError(said) if said.raw_code() == -libc::EINVAL);
+    if invalid {
+        NetNsError::Mtu { mtu, source: error }
+    } else {
+        failed("set MTU and up")(error)
     }
 }
 
