@@ -27,8 +27,11 @@ fn says(site: &Site, words: &str) -> Result<()> {
 /// Ready, and packets as long as the path takes pass both ways.
 fn works(site: &Site) -> Result<()> {
     site.ready()?;
-    ping(site.vm("blue-vm1"), B, 1472)?;
-    ping(site.vm("blue-vm2"), "10.0.0.5", 1472)?;
+    // The status may be of the moment before the last change.
+    wait_until("pings both ways", SOON, || {
+        ping(site.vm("blue-vm1"), B, 1472)?;
+        ping(site.vm("blue-vm2"), "10.0.0.5", 1472).map(Some)
+    })?;
     site.conserved()
 }
 
