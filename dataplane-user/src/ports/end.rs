@@ -1,13 +1,9 @@
 //! A device in a tenant's namespace, by ioctls: whoever gives it a name or an alias that is no
 //! UTF-8 makes netlink's answers unreadable, and an answer that is not read never comes.
 
-use std::{
-    io,
-    os::fd::{AsRawFd, OwnedFd},
-};
+use std::io;
 
 use dataplane_common::id::Mac;
-use rustix::net::{AddressFamily, SocketType, socket};
 
 use super::ifreq;
 
@@ -25,14 +21,16 @@ impl End {
     pub fn find(ifindex: u32) -> io::Result<Option<Self>> {
         let mut request = ifreq::named("")?;
         request.ifr_ifru.ifru_ifindex = ifindex.cast_signed();
-        match call(libc::SIOCGIFNAME, &mut request) {
+        // SAFETY: this request reads the index and writes the name, in the struct itself.
+        match unsafe { ifreq::call(libc::SIOCGIFNAME, &mut request) } {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(None),
             done => done?,
         }
         let name = request.ifr_name.iter().map(|byte| byte.cast_unsigned());
         let name: Vec<u8> = name.take_while(|byte| *byte != 0).collect();
         let mut request = ifreq::named(&name)?;
-        call(libc::SIOCGIFHWADDR, &mut request)?;
+        // SAFETY: this request reads the name and writes the address, in the struct itself.
+        unsafe { ifreq::call(libc::SIOCGIFHWADDR, &mut request) }?;
         // SAFETY: the request was answered, by this member of the union.
         let address = unsafe { request.ifr_ifru.ifru_hwaddr }.sa_data;
         let mut mac = Mac::default();
@@ -41,16 +39,6 @@ impl End {
         }
         Ok(Some(Self { name, mac }))
     }
-}
-
-fn call(request: libc::Ioctl, argument: &mut libc::ifreq) -> io::Result<()> {
-    let socket: OwnedFd = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    // SAFETY: both requests of this file read and write one `struct ifreq`, which `argument` is.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), request, std::ptr::from_mut(argument)) };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 #[cfg(test)]

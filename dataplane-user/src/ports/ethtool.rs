@@ -1,12 +1,6 @@
 //! Ethtool ioctls: a device's driver, and its generic receive offload (GRO).
 
-use std::{
-    ffi::c_void,
-    io,
-    os::fd::{AsRawFd, OwnedFd},
-};
-
-use rustix::net::{AddressFamily, SocketType, socket};
+use std::{ffi::c_void, io};
 
 use super::ifreq;
 
@@ -67,16 +61,11 @@ struct Value {
 }
 
 fn call(interface: impl AsRef<[u8]>, data: *mut c_void) -> io::Result<()> {
-    let socket: OwnedFd = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    let mut request = ifreq::named(interface)?;
-    request.ifr_ifru.ifru_data = data.cast();
-    // SAFETY: `request` lives through the call, `named` ended its name in a zero, and `data`
-    // is one of the two structs of this file, whose command word names its layout.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    let mut argument = ifreq::named(interface)?;
+    argument.ifr_ifru.ifru_data = data.cast();
+    // SAFETY: `named` ended the name in a zero, and `data` is one of the two structs of this
+    // file, whose command word names its layout.
+    unsafe { ifreq::call(SIOCETHTOOL, &mut argument) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,12 @@
 //! The argument of device ioctls.
 
-use std::{ffi::c_char, io};
+use std::{
+    ffi::c_char,
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use rustix::net::{AddressFamily, SocketType, socket};
 
 /// A `struct ifreq` that names an interface; all else is zero. The name ends in a zero.
 pub(super) fn named(interface: impl AsRef<[u8]>) -> io::Result<libc::ifreq> {
@@ -26,4 +32,21 @@ pub(super) fn named(interface: impl AsRef<[u8]>) -> io::Result<libc::ifreq> {
             },
         },
     })
+}
+
+/// Asks the kernel about a device of the calling thread's namespace.
+///
+/// # Safety
+///
+/// `request` reads and writes one `struct ifreq`, and nothing beyond what its pointers, if it
+/// has any, may be read and written for.
+pub(super) unsafe fn call(request: libc::Ioctl, argument: &mut libc::ifreq) -> io::Result<()> {
+    let socket: OwnedFd = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    // SAFETY: `argument` is one `struct ifreq` and lives through the call; the caller vouches
+    // for the rest.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), request, std::ptr::from_mut(argument)) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
