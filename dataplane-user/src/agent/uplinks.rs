@@ -134,9 +134,7 @@ impl Agent {
                 self.follow_uplink(&name, device, conditions);
             } else {
                 conditions.push(format!("uplink {name} is not there"));
-                if !self.is_overlooked(&name).await {
-                    self.leave_uplink(&name, conditions);
-                }
+                self.leave_uplink(&name, conditions);
             }
         }
         self.keep_known(&found, conditions).await;
@@ -170,19 +168,6 @@ impl Agent {
         match attach(&mut self.dataplane, &self.settings, device) {
             Ok(uplink) => drop(self.uplinks.insert(name.to_owned(), uplink)),
             Err(error) => conditions.push(error.to_string()),
-        }
-    }
-
-    /// Whether an uplink is there although the list lacks it: a list may skip devices while
-    /// others are removed. Without an answer it is taken to be there.
-    async fn is_overlooked(&self, name: &str) -> bool {
-        let Some(uplink) = self.uplinks.get(name) else {
-            return false;
-        };
-        let ifindex = uplink.device.ifindex;
-        match crate::netdev::by_index(&self.netlink, ifindex).await {
-            Ok(device) => device.is_some_and(|device| device.mac == uplink.mac),
-            Err(_) => true,
         }
     }
 
