@@ -144,7 +144,7 @@ pub struct NetlinkEnded;
 
 /// How long events may gather before they are answered together.
 const GATHER: Duration = Duration::from_millis(30);
-/// How often things are looked at that tell no events (namespaces, neighbours).
+/// How often everything is looked at, also what told no event (a namespace that is a link).
 const TICK: Duration = Duration::from_secs(1);
 
 impl Agent {
@@ -286,18 +286,21 @@ impl Agent {
     }
 
     async fn unload(&mut self) -> Result<Unloaded, String> {
-        let seen = crate::netdev::Inventory::read(&self.netlink)
-            .await
-            .map_err(|error| format!("cannot list interfaces: {error}"))?;
+        let seen = self.look().await;
+        let seen = seen.map_err(|error| format!("cannot list interfaces: {error}"))?;
         let started = Instant::now();
+        // The devices first: without its program a port would reach the host's own stack.
+        let pinned = self
+            .dataplane
+            .devices()
+            .map_err(|error| error.to_string())?;
+        let mut devices = self.ports.remove_others(std::iter::empty(), &seen).await;
+        devices.extend(self.ports.remove_of_other_hosts(&pinned, &seen).await);
         let removed = self
             .dataplane
             .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
             .map_err(|error| error.to_string())?;
-        let mut devices = self.ports.remove_others(std::iter::empty(), &seen).await;
-        let theirs = self.ports.remove_of_other_hosts(&removed.devices, &seen);
-        devices.extend(theirs.await);
-        self.resolver.leave(removed.devices);
+        self.resolver.leave(pinned);
         if let Err(error) = self.resolver.unload(self.uplink_devices()).await {
             tracing::warn!("neighbours of the underlay stay managed: {error}");
         }

@@ -53,7 +53,7 @@ impl Agent {
 
     /// The devices and addresses that are there. Of a device that forwards or has programs of
     /// ours no list alone says that it is gone.
-    async fn look(&self) -> Result<Inventory, rtnetlink::Error> {
+    pub(super) async fn look(&self) -> Result<Inventory, rtnetlink::Error> {
         let mut seen = Inventory::read(&self.netlink).await?;
         // Pins that cannot be listed are not detached either.
         let pinned = self.dataplane.devices().unwrap_or_default();
@@ -163,7 +163,8 @@ impl Agent {
         }
     }
 
-    /// Detaches from what is no longer in use and removes veths of ports that are gone.
+    /// Removes devices of ports that are gone, and then detaches from what is no longer in use:
+    /// without its program a port would reach the host's own network stack.
     async fn clean_up(&mut self, policy: &Policy, seen: &Inventory, conditions: &mut Vec<String>) {
         let uplinks = self.uplink_devices().into_iter();
         let ports = self.states.iter().filter_map(|(key, state)| match state {
@@ -173,22 +174,25 @@ impl Agent {
                 .guarded(key, &policy.ports.get(key)?.attach, seen),
         });
         let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
-        match self.dataplane.detach_others(&keep) {
-            Ok(gone) => {
-                // Without its program a port would reach the host's own network stack.
-                self.ports.remove_of_other_hosts(&gone, seen).await;
-                self.resolver.leave(gone);
+        let wanted = ours(policy, &self.settings.host).map(|(key, port)| (key, &port.attach));
+        let mut removed = self.ports.remove_others(wanted, seen).await;
+        match self.dataplane.devices() {
+            Ok(pinned) => {
+                let unused: BTreeSet<u32> = pinned.difference(&keep).copied().collect();
+                removed.extend(self.ports.remove_of_other_hosts(&unused, seen).await);
             }
+            Err(error) => conditions.push(error.to_string()),
+        }
+        for name in removed {
+            tracing::info!("removed interface {name}");
+        }
+        match self.dataplane.detach_others(&keep) {
+            Ok(gone) => self.resolver.leave(gone),
             Err(error) => conditions.push(error.to_string()),
         }
         let states = &self.states;
         self.attached
             .retain(|key, (ifindex, _)| states.contains_key(key) && keep.contains(ifindex));
-        let wanted = ours(policy, &self.settings.host).map(|(key, port)| (key, &port.attach));
-        let removed = self.ports.remove_others(wanted, seen).await;
-        for name in removed {
-            tracing::info!("removed interface {name}");
-        }
     }
 
     fn facts(&self) -> Facts {

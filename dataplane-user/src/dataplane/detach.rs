@@ -19,8 +19,6 @@ use super::{
 pub struct Removed {
     /// As `interface hook`.
     pub detached: Vec<String>,
-    /// Indexes of these interfaces.
-    pub devices: BTreeSet<u32>,
     /// Files.
     pub pins: usize,
 }
@@ -62,7 +60,6 @@ impl Dataplane {
             self.detach_hook(&hook, ifindex)?;
             let name = name.unwrap_or_else(|| format!("interface {ifindex}"));
             removed.detached.push(format!("{name} {hook}"));
-            removed.devices.insert(ifindex);
             removed.pins += 1;
         }
         qdisc::release_all(&self.pin).map_err(pin_failed(&self.pin))?;
