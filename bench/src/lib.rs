@@ -1,5 +1,11 @@
 //! Measurements of the dataplane. Only ratios against a twin in the same run are
 //! published: the machines are shared, and single figures say nothing.
+//!
+//! A [`scenario::Comparison`] names two paths, conditions and a metric. [`paths`] builds each path, a
+//! [`subject::Subject`] measures it, and the two take turns.
 
+pub mod paths;
 pub mod ratio;
+pub mod scenario;
+pub mod subject;
 pub mod tcp;
