@@ -147,6 +147,14 @@ const GATHER: Duration = Duration::from_millis(30);
 /// How often everything is looked at, also what told no event (a namespace that is a link).
 const TICK: Duration = Duration::from_secs(1);
 
+/// Until then; for ever where there is no such moment.
+async fn reached(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Agent {
     /// Loads the dataplane, attaches to the uplinks and reads what the kernel holds.
     pub async fn start(
@@ -218,6 +226,8 @@ impl Agent {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), NetlinkEnded> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // When what events told is answered; commands and ticks do not wait for that.
+        let mut due: Option<tokio::time::Instant> = None;
         loop {
             tokio::select! {
                 command = self.commands.recv() => {
@@ -226,9 +236,11 @@ impl Agent {
                         return Ok(());
                     }
                 }
-                () = self.changed.notified() => {
-                    // A flood of events costs a quarter of a CPU at most.
-                    tokio::time::sleep(GATHER.max(3 * self.took)).await;
+                () = self.changed.notified(), if due.is_none() => {
+                    due = Some(tokio::time::Instant::now() + self.pause());
+                }
+                () = reached(due), if due.is_some() => {
+                    due = None;
                     self.reconcile().await;
                 }
                 _ = tick.tick() => self.reconcile().await,
@@ -236,6 +248,12 @@ impl Agent {
                 _ = &mut self.connection => return Err(NetlinkEnded),
             }
         }
+    }
+
+    /// How long events gather: a flood of them costs a quarter of a CPU at most, and however long
+    /// a round takes, each second has one.
+    fn pause(&self) -> Duration {
+        (3 * self.took).clamp(GATHER, TICK)
     }
 
     /// Whether that was the end.
