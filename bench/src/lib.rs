@@ -4,8 +4,12 @@
 //! A [`scenario::Comparison`] names two paths, conditions and a metric. [`paths`] builds each path, a
 //! [`subject::Subject`] measures it, and the two take turns.
 
+pub mod generator;
 pub mod paths;
+pub mod programs;
+pub mod rate;
 pub mod ratio;
 pub mod scenario;
+pub mod sink;
 pub mod subject;
 pub mod tcp;

@@ -1,11 +1,21 @@
 //! Ways for packets, each built between network namespaces of its own.
 
-use std::any::Any;
+pub mod frames;
+pub mod nve;
+pub mod route;
+pub mod topology;
+pub mod twin;
+
+use std::{any::Any, collections::BTreeMap};
 
 use anyhow::Result;
 use xtask::lab::Netns;
 
-use crate::scenario::{PathName, Scenario};
+use crate::{
+    programs::Hook,
+    rate::Rewrite,
+    scenario::{PathName, Scenario, Sink, Work},
+};
 
 /// A device in a namespace.
 pub struct Place {
@@ -32,6 +42,15 @@ pub struct Frames {
     pub length: u16,
 }
 
+/// Reads a counter: packets since it was made.
+pub type Reader = Box<dyn FnMut() -> Result<u64> + Send>;
+
+/// Reads counters by name: packets since they were made.
+pub type Counters = Box<dyn FnMut() -> Result<BTreeMap<String, u64>> + Send>;
+
+/// Begin of the names of counters that count what the path dropped.
+pub const DROP: &str = "drop.";
+
 /// A path that stands.
 pub struct Built {
     /// Where frames are born: the generator sends out of this device.
@@ -41,9 +60,12 @@ pub struct Built {
     /// What to send.
     pub frames: Frames,
     /// Reads a counter of the path's own that is the sink instead (drops); `None`: count at [`Built::sink`].
-    pub counted: Option<Box<dyn FnMut() -> Result<u64> + Send>>,
+    pub counted: Option<Reader>,
+    /// Reads counters of the path's own that are not zero. Names of those that must stay zero while
+    /// all is well begin with [`DROP`].
+    pub counters: Option<Counters>,
     /// Writes one record again, for updates during traffic; `None`: the path has no records to write.
-    pub rewrite: Option<Box<dyn FnMut(u32) -> Result<()> + Send>>,
+    pub rewrite: Option<Rewrite>,
     /// Everything else that must live as long: hosts, programs, daemons.
     pub keep: Box<dyn Any + Send>,
 }
@@ -64,6 +86,40 @@ impl From<anyhow::Error> for Absence {
 
 /// Builds a path for a scenario.
 pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
-    let _ = scenario;
-    Err(Absence::NotAvailable(format!("{path} is not built yet")))
+    match path {
+        PathName::NveXdp => nve::build(Hook::Xdp, scenario),
+        PathName::NveTc => nve::build(Hook::Tc, scenario),
+        PathName::TwinXdp => twin::build(Hook::Xdp, scenario),
+        PathName::TwinTc => twin::build(Hook::Tc, scenario),
+        _ => Err(Absence::NotAvailable(format!("{path} is not built yet"))),
+    }
+}
+
+/// A classifier hands an skb to the tenant's end behind the place where a native program runs.
+fn refuse_frames_of_skbs(hook: Hook, scenario: &Scenario) -> Result<(), Absence> {
+    let to_tenant = scenario.work.hops().last().is_some_and(|hop| hop.to_tenant);
+    if hook == Hook::Tc && scenario.sink == Sink::Frame && to_tenant {
+        let why = "bpf_redirect_peer delivers skbs, which a native XDP sink does not see; count them with the skb sink";
+        return Err(Absence::NotAvailable(why.to_owned()));
+    }
+    Ok(())
+}
+
+/// Lets frames into devices that have no XDP program: at TC, the first one; at XDP, the last one
+/// when skbs are counted there.
+fn open_gates(hook: Hook, scenario: &Scenario, topology: &topology::Topology) -> Result<()> {
+    if hook == Hook::Tc {
+        let (is_b, device) = route::entrance(scenario.work);
+        return topology::take_frames(topology.host(is_b), device);
+    }
+    if scenario.sink == Sink::Frame {
+        return Ok(());
+    }
+    match scenario.work {
+        Work::Encap => topology::take_frames(&topology.host_b, "eth0"),
+        Work::Decap | Work::EncapDecap | Work::SameHost => {
+            topology::take_frames(&topology.tenant_b, "b0")
+        }
+        Work::Drop(_) => Ok(()),
+    }
 }

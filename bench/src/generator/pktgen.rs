@@ -1,0 +1,259 @@
+//! The kernel's pktgen, in the namespace of the source: skbs from kernel threads, one a CPU.
+//!
+//! Its files show the namespace of the thread that opens them, so all is done on threads inside.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Command,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use xtask::lab::run;
+
+use super::{
+    Generator, Load,
+    keys::Pattern,
+    live_frames::{self, cpus},
+};
+use crate::{
+    paths::{Absence, Frames, Place, topology},
+    scenario::Keys,
+};
+
+/// The files of the calling thread's namespace.
+const FOLDER: &str = "/proc/thread-self/net/pktgen";
+/// Offset of the source address in a frame.
+const SRC: usize = 26;
+/// Bytes of Ethernet, IPv4 and UDP headers.
+const UDP_HEAD: usize = 42;
+/// How often something is asked again.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// The generator.
+pub struct Pktgen {
+    netns: Arc<File>,
+    device: &'static str,
+    /// Commands for the device, without the number of packets.
+    commands: Vec<String>,
+    cpus: Vec<usize>,
+    running: Option<JoinHandle<Result<()>>>,
+    sent: u64,
+}
+
+/// Whether this kernel has it; loads the module if there is one.
+pub fn available() -> bool {
+    Path::new(FOLDER).exists()
+        || (run(Command::new("modprobe").args(["--quiet", "pktgen"])).is_ok()
+            && Path::new(FOLDER).exists())
+}
+
+/// Whether it can make such packets; why not.
+pub fn can(frames: &Frames, load: &Load) -> Result<(), &'static str> {
+    if load.keys == Keys::Zipf {
+        return Err("pktgen has no Zipf");
+    }
+    if frames.head.len() != UDP_HEAD {
+        return Err("pktgen sends UDP only, and these frames are born encapsulated");
+    }
+    Ok(())
+}
+
+impl Pktgen {
+    /// Prepares to send `frames` out of `source`.
+    pub fn new(source: &Place, frames: &Frames, load: &Load) -> Result<Self, Absence> {
+        let refuse = |why: &str| Err(Absence::NotAvailable(why.to_owned()));
+        if !available() {
+            return refuse("this kernel has no pktgen (modprobe pktgen finds no module)");
+        }
+        if let Err(why) = can(frames, load) {
+            return refuse(why);
+        }
+        let pattern = Pattern::new(load.keys, load.records, load.seed);
+        let threads = usize::try_from(load.threads).context("threads")?;
+        let mut cpus = cpus()?;
+        live_frames::enough(threads, cpus.len())?;
+        cpus.truncate(threads);
+        Ok(Self {
+            netns: Arc::new(File::open(source.netns.path()).context("the namespace")?),
+            device: source.device,
+            commands: commands(frames, &pattern)?,
+            cpus,
+            running: None,
+            sent: 0,
+        })
+    }
+}
+
+impl Generator for Pktgen {
+    fn send(&mut self, frames: u32) -> Result<()> {
+        self.configure(1, frames)?;
+        self.inside(|| control("start"))?;
+        self.sent += self.sent_by(1)?;
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result<()> {
+        self.configure(self.cpus.len(), 0)?;
+        let netns = Arc::clone(&self.netns);
+        let work = move || {
+            topology::enter_file(&netns)?;
+            control("start")
+        };
+        let name = "pktgen".to_owned();
+        self.running = Some(thread::Builder::new().name(name).spawn(work)?);
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        let Some(thread) = self.running.take() else {
+            return Ok(());
+        };
+        // One that comes before the start stops nothing, so it is said again.
+        let stopped = self.inside(|| {
+            while !thread.is_finished() {
+                control("stop")?;
+                thread::sleep(LOOK);
+            }
+            Ok(())
+        });
+        let ended = thread
+            .join()
+            .map_err(|_| anyhow!("pktgen's thread panicked"))?;
+        stopped.and(ended)?;
+        self.sent += self.sent_by(self.cpus.len())?;
+        Ok(())
+    }
+
+    fn sent(&self) -> Result<u64> {
+        Ok(self.sent)
+    }
+}
+
+impl Drop for Pktgen {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            eprintln!("pktgen failed: {error:#}");
+        }
+    }
+}
+
+impl Pktgen {
+    /// Gives the device to the first `threads` CPUs alone; `count` packets each, 0: without end.
+    fn configure(&self, threads: usize, count: u32) -> Result<()> {
+        self.inside(|| {
+            for (number, cpu) in self.cpus.iter().enumerate() {
+                let thread = format!("kpktgend_{cpu}");
+                tell(&thread, "rem_device_all")?;
+                if number >= threads {
+                    continue;
+                }
+                let device = name(self.device, *cpu);
+                tell(&thread, &format!("add_device {device}"))?;
+                tell(&device, &format!("count {count}"))?;
+                for command in &self.commands {
+                    tell(&device, command)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Packets of the last run.
+    fn sent_by(&self, threads: usize) -> Result<u64> {
+        self.inside(|| {
+            let cpus = self.cpus.iter().take(threads);
+            cpus.map(|cpu| sofar(&name(self.device, *cpu))).sum()
+        })
+    }
+
+    fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let enter = || {
+            topology::enter_file(&self.netns)?;
+            work()
+        };
+        let done = thread::scope(|scope| scope.spawn(enter).join());
+        done.map_err(|_| anyhow!("a thread of pktgen panicked"))?
+    }
+}
+
+fn name(device: &str, cpu: usize) -> String {
+    format!("{device}@{cpu}")
+}
+
+fn control(command: &str) -> Result<()> {
+    tell("pgctrl", command)
+}
+
+fn tell(file: &str, command: &str) -> Result<()> {
+    let path = Path::new(FOLDER).join(file);
+    fs::write(&path, command)
+        .with_context(|| format!("cannot write {command:?} to {}", path.display()))
+}
+
+fn sofar(device: &str) -> Result<u64> {
+    const WORD: &str = "pkts-sofar:";
+    let path = Path::new(FOLDER).join(device);
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (_, rest) = text
+        .split_once(WORD)
+        .with_context(|| format!("no {WORD} in {}", path.display()))?;
+    let number = rest.split_whitespace().next().unwrap_or_default();
+    number.parse().with_context(|| format!("{WORD} {number:?}"))
+}
+
+/// What makes pktgen send these frames. A veth takes each skb for good, so none is sent twice.
+fn commands(frames: &Frames, pattern: &Pattern) -> Result<Vec<String>> {
+    let at = |offset: usize| -> Result<[u8; 4]> {
+        let bytes = frames.head.get(offset..offset + 4);
+        Ok(bytes.context("a short head")?.try_into()?)
+    };
+    let mac = |offset: usize| -> Result<String> {
+        let bytes = frames.head.get(offset..offset + 6);
+        let bytes: [u8; 6] = bytes.context("a short head")?.try_into()?;
+        Ok(dataplane_common::id::Mac(bytes).to_string())
+    };
+    let range = |side: &str, offset: usize| -> Result<Vec<String>> {
+        let least = u32::from_be_bytes(at(offset)?);
+        let keyed = offset == frames.key_offset && pattern.keys > 1;
+        // Drawn from below the maximum, which is not reached.
+        let most = if keyed {
+            least.wrapping_add(pattern.keys)
+        } else {
+            least
+        };
+        let address = std::net::Ipv4Addr::from_bits;
+        let mut commands = vec![
+            format!("{side}_min {}", address(least)),
+            format!("{side}_max {}", address(most)),
+        ];
+        if keyed {
+            commands.push(format!("flag IP{}_RND", side.to_uppercase()));
+        }
+        Ok(commands)
+    };
+    ensure!(
+        frames.key_offset == SRC || frames.key_offset == SRC + 4,
+        "pktgen varies addresses only, and the key is at {}",
+        frames.key_offset
+    );
+    let fixed = [
+        "clone_skb 0",
+        "delay 0",
+        "udp_src_min 9",
+        "udp_src_max 9",
+        "udp_dst_min 9",
+        "udp_dst_max 9",
+    ];
+    let mut commands: Vec<String> = fixed.map(str::to_owned).to_vec();
+    commands.push(format!("pkt_size {}", frames.length));
+    commands.push(format!("dst_mac {}", mac(0)?));
+    commands.push(format!("src_mac {}", mac(6)?));
+    commands.extend(range("src", SRC)?);
+    commands.extend(range("dst", SRC + 4)?);
+    Ok(commands)
+}

@@ -1,0 +1,106 @@
+//! Copies of the object with generator, sinks and twins, and programs on devices.
+
+use anyhow::{Context, Result, bail};
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::{Map, MapData, PerCpuArray},
+    programs::{
+        LinkOrder, SchedClassifier, TcAttachType, Xdp, XdpMode,
+        tc::{NlOptions, TcAttachOptions, qdisc_add_clsact},
+    },
+    util::KernelVersion,
+};
+use xtask::lab::Netns;
+
+use crate::paths::topology::{ifindex, inside};
+
+/// The eBPF object that is built with this crate.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bench"));
+
+/// Where a program is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// Native XDP.
+    Xdp,
+    /// TC, ingress.
+    Tc,
+}
+
+/// A loader that makes the large maps of other programs small; give constants and sizes to it.
+pub fn loader<'a>() -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    loader.map_max_entries("SAMPLES", 1);
+    loader
+}
+
+/// Attaches a program to a device, natively or at ingress; it stays as long as `ebpf`.
+pub fn attach(
+    ebpf: &mut Ebpf,
+    (program, hook): (&str, Hook),
+    netns: &Netns,
+    device: &str,
+) -> Result<()> {
+    let index = ifindex(netns, device)?;
+    let attached = inside(netns, || match hook {
+        Hook::Xdp => attach_xdp(ebpf, program, index),
+        Hook::Tc => attach_tc(ebpf, program, device),
+    });
+    attached.with_context(|| format!("cannot attach {program} to interface {device}"))
+}
+
+fn attach_xdp(ebpf: &mut Ebpf, name: &str, index: u32) -> Result<()> {
+    let program: &mut Xdp = ebpf
+        .program_mut(name)
+        .context("no such program")?
+        .try_into()?;
+    if program.fd().is_err() {
+        program.load()?;
+    }
+    program.attach_to_if_index(index, XdpMode::Driver)?;
+    Ok(())
+}
+
+fn attach_tc(ebpf: &mut Ebpf, name: &str, device: &str) -> Result<()> {
+    let program: &mut SchedClassifier = ebpf
+        .program_mut(name)
+        .context("no such program")?
+        .try_into()?;
+    if program.fd().is_err() {
+        program.load()?;
+    }
+    if KernelVersion::current()? >= KernelVersion::new(6, 6, 0) {
+        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
+        program.attach_with_options(device, TcAttachType::Ingress, options)?;
+        return Ok(());
+    }
+    // It may be there already.
+    let _ = qdisc_add_clsact(device);
+    let options = TcAttachOptions::Netlink(NlOptions::default());
+    let id = program.attach_with_options(device, TcAttachType::Ingress, options)?;
+    // Such a link would be removed by device index in whatever namespace it is dropped; the filter
+    // goes with the device.
+    std::mem::forget(program.take_link(id)?);
+    Ok(())
+}
+
+/// Adds up a per-CPU array's element 0.
+pub fn total(ebpf: &Ebpf, map: &str) -> Result<u64> {
+    let array: PerCpuArray<&MapData, u64> = ebpf.map(map).context("no such map")?.try_into()?;
+    let values = array
+        .get(&0, 0)
+        .with_context(|| format!("cannot read map {map}"))?;
+    Ok(values.iter().fold(0, |sum, value| sum.wrapping_add(*value)))
+}
+
+/// Makes a constant of the programs be `value`.
+pub fn set<'a, T: Pod>(loader: &mut EbpfLoader<'a>, name: &'a str, value: &'a T) {
+    loader.override_global(name, value, true);
+}
+
+/// The kernel's number of an array or a hash map.
+pub fn map_id(ebpf: &Ebpf, name: &str) -> Result<u32> {
+    match ebpf.map(name) {
+        Some(Map::Array(map) | Map::HashMap(map)) => Ok(map.info()?.id()),
+        _ => bail!("no array or hash map {name}"),
+    }
+}

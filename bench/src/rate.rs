@@ -1,0 +1,231 @@
+//! Packets per second at the end of a path.
+//!
+//! Counted at the sink, over a window that begins after the generator's first packets have arrived and
+//! ends before it stops: neither its set-up nor its end is in the figure.
+
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{
+    generator::{Generator, Kind, Load, keys::Pattern},
+    paths::{Absence, Built, DROP},
+    scenario::{Scenario, Work},
+    sink::Sink,
+    subject::{Measured, Subject},
+};
+
+mod churn;
+
+pub use churn::Rewrite;
+
+/// Frames of the test before a measurement: a few bulks, that fit any queue on the way.
+const PROBE: u32 = 256;
+/// Frames that are sent at once in it.
+const PROBE_AT_ONCE: u32 = 64;
+/// How long packets may be on their way.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Nothing arrives for so long: all is there.
+const QUIET: Duration = Duration::from_millis(50);
+/// How often a counter is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// One packet in so many may be lost by the path itself, while records are written.
+const LOST_PER: u64 = 1000;
+
+/// The packet rate of a path.
+pub struct Rate {
+    // Order of drop: the generator first, the path last.
+    generator: Box<dyn Generator>,
+    sink: Option<Sink>,
+    built: Built,
+    pattern: Pattern,
+    updates_per_second: u32,
+    records: u32,
+}
+
+impl Rate {
+    /// Makes generator and sink, and sees that packets arrive, all of them.
+    pub fn new(built: Built, scenario: &Scenario) -> Result<Box<dyn Subject>, Absence> {
+        let kind = Kind::choose(&built, &load(scenario));
+        Self::with(kind, built, scenario)
+    }
+
+    /// The same with the generator named.
+    pub fn with(
+        kind: Kind,
+        built: Built,
+        scenario: &Scenario,
+    ) -> Result<Box<dyn Subject>, Absence> {
+        if scenario.updates_per_second > 0 && built.rewrite.is_none() {
+            let why = "it has no records to write again while packets flow";
+            return Err(Absence::NotAvailable(why.to_owned()));
+        }
+        let load = load(scenario);
+        let sink = match built.counted {
+            Some(_) => None,
+            None => Some(Sink::attach(&built.sink, scenario.sink)?),
+        };
+        let mut rate = Self {
+            generator: kind.make(&built, &load)?,
+            sink,
+            pattern: Pattern::new(load.keys, load.records, load.seed),
+            updates_per_second: scenario.updates_per_second,
+            records: scenario.records.max(1),
+            built,
+        };
+        rate.verify(matches!(scenario.work, Work::Drop(_)))?;
+        Ok(Box::new(rate))
+    }
+
+    /// A path that loses packets is no path: as many arrive as are sent, and nothing is dropped.
+    fn verify(&mut self, is_drop: bool) -> Result<()> {
+        let before = (self.received()?, self.counters()?);
+        for _ in 0..PROBE / PROBE_AT_ONCE {
+            let expected = self.received()? + u64::from(PROBE_AT_ONCE);
+            self.generator.send(PROBE_AT_ONCE)?;
+            self.settle(expected)?;
+        }
+        let received = self.received()? - before.0;
+        let moved = moved(&self.counters()?, &before.1);
+        let dropped = moved.keys().any(|name| name.starts_with(DROP));
+        ensure!(
+            received == u64::from(PROBE) && (is_drop || !dropped),
+            "{received} of {PROBE} packets arrived at {} in {}; counters of the path: {moved:?}",
+            self.built.sink.device,
+            self.built.sink.netns.name(),
+        );
+        Ok(())
+    }
+
+    fn received(&mut self) -> Result<u64> {
+        match (&mut self.built.counted, &self.sink) {
+            (Some(read), _) => read(),
+            (None, Some(sink)) => sink.received(),
+            (None, None) => bail!("nothing counts packets"),
+        }
+    }
+
+    fn counters(&mut self) -> Result<BTreeMap<String, u64>> {
+        self.built
+            .counters
+            .as_mut()
+            .map_or_else(|| Ok(BTreeMap::new()), |read| read())
+    }
+
+    /// Waits until so many packets have arrived, or none has for a while; how many have.
+    fn settle(&mut self, expected: u64) -> Result<u64> {
+        let mut last = (self.received()?, Instant::now());
+        while last.0 < expected && last.1.elapsed() < QUIET {
+            thread::sleep(LOOK);
+            let received = self.received()?;
+            if received != last.0 {
+                last = (received, Instant::now());
+            }
+        }
+        Ok(last.0)
+    }
+
+    fn wait_for_first(&mut self, before: u64) -> Result<()> {
+        let begin = Instant::now();
+        while self.received()? == before {
+            ensure!(
+                begin.elapsed() < PATIENCE,
+                "no packet arrived within {PATIENCE:?}"
+            );
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// The window: packets, and the time they took.
+    fn window(&mut self, before: u64, length: Duration) -> Result<(u64, Duration)> {
+        self.wait_for_first(before)?;
+        sleep(warm_up(length))?;
+        let (begin, first) = (Instant::now(), self.received()?);
+        sleep(length)?;
+        let last = self.received()?;
+        Ok((last - first, begin.elapsed()))
+    }
+}
+
+impl Subject for Rate {
+    fn measure(&mut self, length: Duration) -> Result<Measured> {
+        let sent = self.generator.sent()?;
+        let received = self.received()?;
+        let counters = self.counters()?;
+        let writer = churn::start(
+            &mut self.built.rewrite,
+            self.updates_per_second,
+            self.records,
+        );
+        self.generator.start()?;
+        let window = self.window(received, length);
+        // Both end before anything is said about either.
+        let stopped = self.generator.stop();
+        let (rewrite, updates) = writer.stop();
+        self.built.rewrite = rewrite;
+        stopped?;
+        let (packets, time) = window?;
+        let sent = self.generator.sent()? - sent;
+        let received = self.settle(received + sent)? - received;
+        let mut details = moved(&self.counters()?, &counters);
+        let dropped: u64 = details
+            .iter()
+            .filter(|(name, _)| name.starts_with(DROP))
+            .map(|(_, count)| count)
+            .sum();
+        ensure!(
+            self.built.counted.is_some() || dropped <= received / LOST_PER,
+            "the path dropped packets, so it was not measured: {details:?}"
+        );
+        details.insert("sent".to_owned(), sent);
+        details.insert("received".to_owned(), received);
+        details.insert("updates".to_owned(), updates?);
+        details.insert("keys".to_owned(), self.pattern.touched(sent));
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let value = packets as f64 / time.as_secs_f64();
+        Ok(Measured { value, details })
+    }
+}
+
+/// Begin of whatever is random in a measurement: each is made of the same packets.
+const SEED: u64 = 0x6E76_6765;
+
+fn load(scenario: &Scenario) -> Load {
+    Load {
+        keys: scenario.keys,
+        records: scenario.records,
+        threads: scenario.queues,
+        seed: SEED,
+    }
+}
+
+fn warm_up(length: Duration) -> Duration {
+    (length / 5).clamp(Duration::from_millis(50), Duration::from_millis(500))
+}
+
+/// Sleeps, and fails soon after a signal has asked for the end.
+fn sleep(length: Duration) -> Result<()> {
+    const STEP: Duration = Duration::from_millis(100);
+    let end = Instant::now() + length;
+    loop {
+        xtask::lab::interrupted().context("while packets were counted")?;
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        thread::sleep(left.min(STEP));
+    }
+}
+
+/// What counters grew by; those that stood still are left out.
+fn moved(now: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    now.iter()
+        .map(|(name, count)| (name.clone(), count - before.get(name).copied().unwrap_or(0)))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
