@@ -12,6 +12,8 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
+use crate::draw::draw;
+
 /// Words of the longest head: two Ethernet, two IPv4, a GRE and a UDP header, and a bit.
 const WORDS: usize = 12;
 /// Bytes of a word.
@@ -98,22 +100,12 @@ fn pick(number: u64) -> Option<u32> {
     // SAFETY: the helper takes nothing and returns a number.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     if SAMPLED.load() == 0 {
-        let hash = mix(SEED.load() ^ (u64::from(cpu) << 56) ^ number) >> 32;
-        return Some((hash.wrapping_mul(u64::from(KEYS.load())) >> 32) as u32);
+        return Some(draw(SEED.load(), cpu, number, KEYS.load()));
     }
     // CPUs read the same order from places far apart.
     let apart = u64::from(cpu).wrapping_mul(SAMPLES_LEN as u64 * 3 / 7);
     let index = number.wrapping_add(apart) as u32 & (SAMPLES_LEN as u32 - 1);
     SAMPLES.get(index).copied()
-}
-
-/// The finalizer of SplitMix64: equidistributed, since it is a bijection of its counter.
-#[inline(always)]
-fn mix(counter: u64) -> u64 {
-    let mut z = counter.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 /// The checksum with the first key replaced (RFC 1624, equation 3).

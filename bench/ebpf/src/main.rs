@@ -6,6 +6,7 @@
 #![no_std]
 #![no_main]
 
+mod draw;
 mod generator;
 mod sink;
 mod twin;

@@ -75,8 +75,40 @@ fn zipf(keys: u32, seed: u64) -> Vec<u32> {
 }
 
 #[cfg(test)]
+#[path = "../../ebpf/src/draw.rs"]
+#[allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    reason = "as the programs are written"
+)]
+mod draw;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_is_drawn_as_often_as_any_other() {
+        const KEYS: u32 = 65_536;
+        const EACH: u32 = 64;
+        for cpu in [0, 1] {
+            let mut counts = vec![0_u32; KEYS as usize];
+            for number in 0..u64::from(KEYS * EACH) {
+                counts[draw::draw(7, cpu, number, KEYS) as usize] += 1;
+            }
+            assert!(counts.iter().all(|count| *count > 0), "no key is left out");
+            // Chi-square with 65,535 degrees of freedom: the mean plus five standard deviations.
+            let expected = f64::from(EACH);
+            let deviations = counts
+                .iter()
+                .map(|count| (f64::from(*count) - expected).powi(2));
+            let chi: f64 = deviations.sum::<f64>() / expected;
+            assert!(chi < 65_535.0 + 5.0 * (2.0 * 65_535.0_f64).sqrt(), "{chi}");
+        }
+        assert!((0..1000).all(|number| draw::draw(7, 0, number, 1) == 0));
+        let keys = 8_000_000;
+        assert!((0..100_000).all(|number| draw::draw(7, 1, number, keys) < keys));
+    }
 
     #[test]
     fn zipf_has_the_frequencies_of_its_law() {

@@ -4,39 +4,34 @@
 //! A call costs some 28 ms before its first frame, and its time shows only when it is over. So there is
 //! one call for a whole measurement, with a number of frames that it never reaches, and a signal ends it.
 
+mod program;
+mod signal;
+
 use std::{
     fs::File,
-    os::unix::thread::JoinHandleExt,
     sync::{
-        Arc, Once,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use aya::{
     Ebpf,
-    programs::{ProgramError, TestRun as _, TestRunAttrs, TestRunOptions, Xdp},
+    programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp},
 };
-use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::{
-    Generator, Load,
-    keys::{Pattern, SAMPLES},
-};
+use super::{Generator, Load, keys::Pattern};
 use crate::{
     paths::{Frames, Place, topology},
     programs,
 };
 
-/// Words of the head in the program.
-const WORDS: usize = 12;
 /// Frames of one bulk; the kernel's default.
 const BATCH: u32 = 64;
-const PROGRAM: &str = "bench_generate";
 
 /// The generator.
 pub struct LiveFrames {
@@ -64,13 +59,13 @@ impl LiveFrames {
         let mut frame = frames.head.clone();
         frame.resize(usize::from(frames.length).max(frame.len()), 0);
         let shared = Shared {
-            ebpf: program(frames, &pattern, (load.seed, device))?,
+            ebpf: program::load(frames, &pattern, (load.seed, device))?,
             netns: File::open(source.netns.path())?,
             device,
             frame,
             stop: AtomicBool::new(false),
         };
-        install_handler()?;
+        signal::install()?;
         Ok(Self {
             shared: Arc::new(shared),
             threads,
@@ -112,7 +107,7 @@ impl Generator for LiveFrames {
         for thread in self.running.drain(..) {
             // A signal that arrives before the call begins ends nothing, so it is sent again.
             while !thread.is_finished() {
-                interrupt(&thread);
+                signal::interrupt(&thread);
                 thread::sleep(Duration::from_millis(1));
             }
             thread
@@ -149,10 +144,10 @@ impl Shared {
     fn run(&self, frames: u32) -> Result<()> {
         let program: &Xdp = self
             .ebpf
-            .program(PROGRAM)
+            .program(program::NAME)
             .context("no generator")?
             .try_into()?;
-        let context = context(self.frame.len(), self.device)?;
+        let context = program::context(self.frame.len(), self.device)?;
         let ran = program.test_run(TestRunOptions {
             data_in: Some(&self.frame),
             ctx_in: Some(&context),
@@ -161,97 +156,10 @@ impl Shared {
             ..TestRunOptions::new()
         });
         match ran {
-            Err(error) if !interrupted(&error) => Err(error).context("cannot run the generator"),
+            Err(error) if !signal::ended(&error) => Err(error).context("cannot run the generator"),
             _ => Ok(()),
         }
     }
-}
-
-/// Loads the program with everything that is constant for this path.
-fn program(frames: &Frames, pattern: &Pattern, (seed, device): (u64, u32)) -> Result<Ebpf> {
-    let head = words(&frames.head)?;
-    let head_words = u32::try_from(frames.head.len().div_ceil(8))?;
-    let key_offset = u32::try_from(frames.key_offset)?;
-    let checksum_offset = u32::try_from(frames.checksum_offset.unwrap_or(0))?;
-    let checksum = checksum(frames)?;
-    let sampled = u32::from(pattern.samples.is_some());
-    let mut loader = programs::loader();
-    programs::set(&mut loader, "HEAD", &head);
-    programs::set(&mut loader, "SEED", &seed);
-    let numbers = [
-        ("HEAD_WORDS", head_words),
-        ("KEY_OFFSET", key_offset),
-        ("FIRST_KEY", frames.first_key),
-        ("CHECKSUM_OFFSET", checksum_offset),
-        ("CHECKSUM", checksum),
-        ("KEYS", pattern.keys),
-        ("SAMPLED", sampled),
-        ("DEVICE", device),
-    ];
-    for (name, value) in &numbers {
-        programs::set(&mut loader, name, value);
-    }
-    if pattern.samples.is_some() {
-        loader.map_max_entries("SAMPLES", u32::try_from(SAMPLES)?);
-    }
-    let mut ebpf = loader.load(programs::OBJECT)?;
-    let generator: &mut Xdp = ebpf
-        .program_mut(PROGRAM)
-        .context("no generator")?
-        .try_into()?;
-    generator.load()?;
-    if let Some(samples) = &pattern.samples {
-        fill(&ebpf, samples)?;
-    }
-    Ok(ebpf)
-}
-
-fn fill(ebpf: &Ebpf, samples: &[u32]) -> Result<()> {
-    let map = MapHandle::from_map_id(programs::map_id(ebpf, "SAMPLES")?)?;
-    let count = u32::try_from(samples.len())?;
-    let keys: Vec<u8> = (0..count).flat_map(u32::to_ne_bytes).collect();
-    let values: Vec<u8> = samples.iter().flat_map(|key| key.to_ne_bytes()).collect();
-    map.update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY)
-        .context("cannot fill map SAMPLES")
-}
-
-fn words(head: &[u8]) -> Result<[u64; WORDS]> {
-    let room = WORDS * size_of::<u64>();
-    if head.len() > room {
-        bail!(
-            "the head of a frame has {} bytes, the generator has room for {room}",
-            head.len()
-        );
-    }
-    let mut words = [0; WORDS];
-    for (word, bytes) in words.iter_mut().zip(head.chunks(size_of::<u64>())) {
-        let mut whole = [0; size_of::<u64>()];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        *word = u64::from_ne_bytes(whole);
-    }
-    Ok(words)
-}
-
-fn checksum(frames: &Frames) -> Result<u32> {
-    let Some(offset) = frames.checksum_offset else {
-        return Ok(0);
-    };
-    let bytes = frames
-        .head
-        .get(offset..offset + 2)
-        .context("the checksum is outside the head")?;
-    Ok(u32::from(bytes[0]) << 8 | u32::from(bytes[1]))
-}
-
-/// `struct xdp_md` of a frame that came from queue 0 of the device.
-fn context(len: usize, device: u32) -> Result<[u8; 24]> {
-    const DATA_END: usize = 4;
-    const INGRESS_IFINDEX: usize = 12;
-    let len = u32::try_from(len)?;
-    let mut context = [0; 24];
-    context[DATA_END..DATA_END + 4].copy_from_slice(&len.to_ne_bytes());
-    context[INGRESS_IFINDEX..INGRESS_IFINDEX + 4].copy_from_slice(&device.to_ne_bytes());
-    Ok(context)
 }
 
 /// CPUs that this process may use.
@@ -269,44 +177,4 @@ pub(super) fn enough(threads: usize, cpus: usize) -> Result<()> {
         "{threads} generator threads need a CPU each, and this process may use {cpus}; ask for fewer queues"
     );
     Ok(())
-}
-
-fn interrupted(error: &ProgramError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return io.kind() == std::io::ErrorKind::Interrupted;
-        }
-        cause = current.source();
-    }
-    false
-}
-
-/// A signal that nobody else uses here.
-fn signal() -> i32 {
-    libc::SIGRTMIN() + 4
-}
-
-/// A handler that does nothing: the signal only has to end a system call.
-fn install_handler() -> Result<()> {
-    static INSTALLED: Once = Once::new();
-    extern "C" fn nothing(_: i32) {}
-    let mut installed = Ok(());
-    INSTALLED.call_once(|| {
-        // SAFETY: all zeros is a valid `sigaction`: no flags (so calls are not restarted), no mask.
-        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        action.sa_sigaction = nothing as extern "C" fn(i32) as libc::sighandler_t;
-        // SAFETY: the handler touches nothing, so it may run at any point of any thread; the
-        // pointer is to a local that outlives the call.
-        if unsafe { libc::sigaction(signal(), &raw const action, std::ptr::null_mut()) } != 0 {
-            installed = Err(std::io::Error::last_os_error());
-        }
-    });
-    installed.context("cannot install a signal handler")
-}
-
-fn interrupt(thread: &JoinHandle<Result<()>>) {
-    // SAFETY: the thread was not joined, so its handle is valid even if it has ended; the signal
-    // has a handler since the generator was made.
-    unsafe { libc::pthread_kill(thread.as_pthread_t(), signal()) };
 }

@@ -2,6 +2,8 @@
 //!
 //! Its files show the namespace of the thread that opens them, so all is done on threads inside.
 
+mod commands;
+
 use std::{
     fs::{self, File},
     path::Path,
@@ -11,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use xtask::lab::run;
 
 use super::{
@@ -26,8 +28,6 @@ use crate::{
 
 /// The files of the calling thread's namespace.
 const FOLDER: &str = "/proc/thread-self/net/pktgen";
-/// Offset of the source address in a frame.
-const SRC: usize = 26;
 /// Bytes of Ethernet, IPv4 and UDP headers.
 const UDP_HEAD: usize = 42;
 /// How often something is asked again.
@@ -80,7 +80,7 @@ impl Pktgen {
         Ok(Self {
             netns: Arc::new(File::open(source.netns.path()).context("the namespace")?),
             device: source.device,
-            commands: commands(frames, &pattern)?,
+            commands: commands::commands(frames, &pattern)?,
             cpus,
             running: None,
             sent: 0,
@@ -190,7 +190,8 @@ fn control(command: &str) -> Result<()> {
 
 fn tell(file: &str, command: &str) -> Result<()> {
     let path = Path::new(FOLDER).join(file);
-    fs::write(&path, command)
+    // Its last byte is taken for the end of the line.
+    fs::write(&path, format!("{command}\n"))
         .with_context(|| format!("cannot write {command:?} to {}", path.display()))
 }
 
@@ -204,56 +205,4 @@ fn sofar(device: &str) -> Result<u64> {
         .with_context(|| format!("no {WORD} in {}", path.display()))?;
     let number = rest.split_whitespace().next().unwrap_or_default();
     number.parse().with_context(|| format!("{WORD} {number:?}"))
-}
-
-/// What makes pktgen send these frames. A veth takes each skb for good, so none is sent twice.
-fn commands(frames: &Frames, pattern: &Pattern) -> Result<Vec<String>> {
-    let at = |offset: usize| -> Result<[u8; 4]> {
-        let bytes = frames.head.get(offset..offset + 4);
-        Ok(bytes.context("a short head")?.try_into()?)
-    };
-    let mac = |offset: usize| -> Result<String> {
-        let bytes = frames.head.get(offset..offset + 6);
-        let bytes: [u8; 6] = bytes.context("a short head")?.try_into()?;
-        Ok(dataplane_common::id::Mac(bytes).to_string())
-    };
-    let range = |side: &str, offset: usize| -> Result<Vec<String>> {
-        let least = u32::from_be_bytes(at(offset)?);
-        let keyed = offset == frames.key_offset && pattern.keys > 1;
-        // Drawn from below the maximum, which is not reached.
-        let most = if keyed {
-            least.wrapping_add(pattern.keys)
-        } else {
-            least
-        };
-        let address = std::net::Ipv4Addr::from_bits;
-        let mut commands = vec![
-            format!("{side}_min {}", address(least)),
-            format!("{side}_max {}", address(most)),
-        ];
-        if keyed {
-            commands.push(format!("flag IP{}_RND", side.to_uppercase()));
-        }
-        Ok(commands)
-    };
-    ensure!(
-        frames.key_offset == SRC || frames.key_offset == SRC + 4,
-        "pktgen varies addresses only, and the key is at {}",
-        frames.key_offset
-    );
-    let fixed = [
-        "clone_skb 0",
-        "delay 0",
-        "udp_src_min 9",
-        "udp_src_max 9",
-        "udp_dst_min 9",
-        "udp_dst_max 9",
-    ];
-    let mut commands: Vec<String> = fixed.map(str::to_owned).to_vec();
-    commands.push(format!("pkt_size {}", frames.length));
-    commands.push(format!("dst_mac {}", mac(0)?));
-    commands.push(format!("src_mac {}", mac(6)?));
-    commands.extend(range("src", SRC)?);
-    commands.extend(range("dst", SRC + 4)?);
-    Ok(commands)
 }

@@ -91,7 +91,12 @@ pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
         PathName::NveTc => nve::build(Hook::Tc, scenario),
         PathName::TwinXdp => twin::build(Hook::Xdp, scenario),
         PathName::TwinTc => twin::build(Hook::Tc, scenario),
-        _ => Err(Absence::NotAvailable(format!("{path} is not built yet"))),
+        PathName::Veth
+        | PathName::VxlanBridge
+        | PathName::GretapBridge
+        | PathName::OvsKernelGre
+        | PathName::OvsUserGre
+        | PathName::TextbookXdp => Err(Absence::NotAvailable(format!("{path} is not built yet"))),
     }
 }
 

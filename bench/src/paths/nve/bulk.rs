@@ -27,8 +27,8 @@ pub(super) fn fill<K: Pod, V: Pod>(
         map.update_batch(&keys, &values, entries, MapFlags::ANY, MapFlags::ANY)
             .with_context(|| {
                 format!(
-                    "cannot write entries {first}.. of {count} to map {:?}",
-                    map.name()
+                    "cannot write entries {first}.. of {count} to map {}",
+                    map.name().display()
                 )
             })?;
         first += entries;
