@@ -83,13 +83,18 @@ fn attach_tc(ebpf: &mut Ebpf, name: &str, device: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adds up a per-CPU array's element 0.
-pub fn total(ebpf: &Ebpf, map: &str) -> Result<u64> {
+/// Element 0 of a per-CPU array, CPU by CPU.
+pub fn by_cpu(ebpf: &Ebpf, map: &str) -> Result<Vec<u64>> {
     let array: PerCpuArray<&MapData, u64> = ebpf.map(map).context("no such map")?.try_into()?;
     let values = array
         .get(&0, 0)
         .with_context(|| format!("cannot read map {map}"))?;
-    Ok(values.iter().fold(0, |sum, value| sum.wrapping_add(*value)))
+    Ok(values.iter().copied().collect())
+}
+
+/// The same, added up.
+pub fn total(ebpf: &Ebpf, map: &str) -> Result<u64> {
+    Ok(by_cpu(ebpf, map)?.iter().sum())
 }
 
 /// Makes a constant of the programs be `value`.

@@ -23,6 +23,9 @@ mod churn;
 
 pub use churn::Rewrite;
 
+/// Begin of the names of what the sink received on one CPU.
+pub const BY_CPU: &str = "received.cpu";
+
 /// Frames of the test before a measurement: a few bulks, that fit any queue on the way.
 const PROBE: u32 = 256;
 /// Frames that are sent at once in it.
@@ -110,11 +113,16 @@ impl Rate {
         }
     }
 
+    /// Counters of the path, and of the sink by CPU.
     fn counters(&mut self) -> Result<BTreeMap<String, u64>> {
-        self.built
-            .counters
-            .as_mut()
-            .map_or_else(|| Ok(BTreeMap::new()), |read| read())
+        let mut all = match &mut self.built.counters {
+            Some(read) => read()?,
+            None => BTreeMap::new(),
+        };
+        let by_cpu = self.sink.as_ref().map_or(Ok(Vec::new()), Sink::by_cpu)?;
+        let named = by_cpu.into_iter().enumerate();
+        all.extend(named.map(|(cpu, received)| (format!("{BY_CPU}{cpu}"), received)));
+        Ok(all)
     }
 
     /// Waits until so many packets have arrived, or none has for a while; how many have.

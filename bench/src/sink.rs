@@ -28,4 +28,9 @@ impl Sink {
     pub fn received(&self) -> Result<u64> {
         programs::total(&self.0, "RECEIVED")
     }
+
+    /// The same, CPU by CPU: each queue is served by one.
+    pub fn by_cpu(&self) -> Result<Vec<u64>> {
+        programs::by_cpu(&self.0, "RECEIVED")
+    }
 }

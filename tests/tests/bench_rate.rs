@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dataplane_bench::{
     paths::{self, Absence, Built, DROP, route},
-    rate::Rate,
+    rate::{BY_CPU, Rate},
     scenario::{Keys, PathName, Refusal, Scenario, Sink, Work},
     subject::Measured,
 };
@@ -165,6 +165,11 @@ fn keys_queues_frames_and_updates_are_as_asked() {
     arrived(&measured);
     assert!(count(&measured, "keys") > 1024, "{measured:?}");
     assert!(count(&measured, "updates") > 0, "{measured:?}");
+    let busy = measured
+        .details
+        .keys()
+        .filter(|name| name.starts_with(BY_CPU));
+    assert_eq!(busy.count(), 2, "each queue has its CPU: {measured:?}");
 }
 
 #[test]

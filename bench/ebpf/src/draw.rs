@@ -7,7 +7,7 @@ pub(crate) fn draw(seed: u64, cpu: u32, number: u64, keys: u32) -> u32 {
     (hash.wrapping_mul(keys as u64) >> 32) as u32
 }
 
-/// The finalizer of SplitMix64: a bijection of its counter, so that no number comes twice.
+/// The finalizer of `SplitMix64`: a bijection of its counter, so that no number comes twice.
 #[inline(always)]
 fn mix(counter: u64) -> u64 {
     let mut z = counter.wrapping_mul(0x9E37_79B9_7F4A_7C15);

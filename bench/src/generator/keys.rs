@@ -79,6 +79,7 @@ fn zipf(keys: u32, seed: u64) -> Vec<u32> {
 #[allow(
     clippy::cast_lossless,
     clippy::cast_possible_truncation,
+    clippy::inline_always,
     reason = "as the programs are written"
 )]
 mod draw;
