@@ -1,5 +1,7 @@
 //! Copies of the object with generator, sinks and twins, and programs on devices.
 
+use std::io::ErrorKind;
+
 use anyhow::{Context, Result, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod,
@@ -73,8 +75,12 @@ fn attach_tc(ebpf: &mut Ebpf, name: &str, device: &str) -> Result<()> {
         program.attach_with_options(device, TcAttachType::Ingress, options)?;
         return Ok(());
     }
-    // It may be there already.
-    let _ = qdisc_add_clsact(device);
+    match qdisc_add_clsact(device) {
+        Err(error) if io_kind(&error) != Some(ErrorKind::AlreadyExists) => {
+            return Err(error).context("cannot add a clsact qdisc (kernel module sch_ingress)");
+        }
+        _ => {}
+    }
     let options = TcAttachOptions::Netlink(NlOptions::default());
     let id = program.attach_with_options(device, TcAttachType::Ingress, options)?;
     // Such a link would be removed by device index in whatever namespace it is dropped; the filter
@@ -108,4 +114,16 @@ pub fn map_id(ebpf: &Ebpf, name: &str) -> Result<u32> {
         Some(Map::Array(map) | Map::HashMap(map)) => Ok(map.info()?.id()),
         _ => bail!("no array or hash map {name}"),
     }
+}
+
+/// What the system call at the bottom of an error said.
+pub fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            return Some(io.kind());
+        }
+        cause = current.source();
+    }
+    None
 }

@@ -1,20 +1,15 @@
 //! The signal that ends a run.
 
-use std::{os::unix::thread::JoinHandleExt, sync::Once, thread::JoinHandle};
+use std::{io::ErrorKind, os::unix::thread::JoinHandleExt, sync::Once, thread::JoinHandle};
 
 use anyhow::{Context, Result};
 use aya::programs::ProgramError;
 
+use crate::programs;
+
 /// Whether a run ended because of a signal.
 pub(super) fn ended(error: &ProgramError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = cause {
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return io.kind() == std::io::ErrorKind::Interrupted;
-        }
-        cause = current.source();
-    }
-    false
+    programs::io_kind(error) == Some(ErrorKind::Interrupted)
 }
 
 /// One that nobody else uses here.
