@@ -138,25 +138,29 @@ impl Rate {
         Ok(last.0)
     }
 
-    fn wait_for_first(&mut self, before: u64) -> Result<()> {
+    /// Waits until more than `before` have arrived; how many have.
+    fn wait_for_more(&mut self, before: u64) -> Result<u64> {
         let begin = Instant::now();
-        while self.received()? == before {
+        loop {
+            let received = self.received()?;
+            if received > before {
+                return Ok(received);
+            }
             ensure!(
                 begin.elapsed() < PATIENCE,
                 "no packet arrived within {PATIENCE:?}"
             );
-            thread::sleep(LOOK);
+            sleep(LOOK)?;
         }
-        Ok(())
     }
 
-    /// The window: packets, and the time they took.
+    /// The window: packets, and the time they took. It is longer than asked for when not one arrived in it.
     fn window(&mut self, before: u64, length: Duration) -> Result<(u64, Duration)> {
-        self.wait_for_first(before)?;
+        self.wait_for_more(before)?;
         sleep(warm_up(length))?;
         let (begin, first) = (Instant::now(), self.received()?);
         sleep(length)?;
-        let last = self.received()?;
+        let last = self.wait_for_more(first)?;
         Ok((last - first, begin.elapsed()))
     }
 }

@@ -204,3 +204,29 @@ fn what_cannot_be_had_says_why() {
     let why_not = no_records.map(why).expect("a twin has no records");
     assert!(why_not.contains("no records"), "{why_not}");
 }
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn tenants_talk_both_ways() {
+    for path in [
+        PathName::NveTc,
+        PathName::NveXdp,
+        PathName::TwinTc,
+        PathName::TwinXdp,
+    ] {
+        for work in [Work::EncapDecap, Work::SameHost] {
+            let scenario = Scenario {
+                work,
+                sink: Sink::Skb,
+                ..Scenario::PLAIN
+            };
+            let built = built(path, &scenario);
+            let to = built.sink.address.expect("a tenant has an address");
+            let ping = built
+                .source
+                .netns
+                .exec(&["ping", "-c", "2", "-i", "0.2", "-W", "5", to]);
+            ping.unwrap_or_else(|error| panic!("{path} {work:?}: {error:#}"));
+        }
+    }
+}

@@ -36,16 +36,35 @@ const ENCAP: Hop = Hop {
     to: "eth0",
     to_tenant: false,
 };
+const ENCAP_BACK: Hop = Hop {
+    on_b: false,
+    from: "eth0",
+    to: "a1",
+    to_tenant: true,
+};
 const DECAP: Hop = Hop {
     on_b: true,
     from: "eth0",
     to: "b1",
     to_tenant: true,
 };
+const DECAP_BACK: Hop = Hop {
+    on_b: true,
+    from: "b1",
+    to: "eth0",
+    to_tenant: false,
+};
 const LOCAL: Hop = Hop {
     on_b: false,
     from: "a1",
     to: "b1",
+    to_tenant: true,
+};
+
+const LOCAL_BACK: Hop = Hop {
+    on_b: false,
+    from: "b1",
+    to: "a1",
     to_tenant: true,
 };
 
@@ -65,6 +84,17 @@ impl Work {
             Self::Decap => &[DECAP],
             Self::EncapDecap => &[ENCAP, DECAP],
             Self::SameHost => &[LOCAL],
+            Self::Drop(_) => &[],
+        }
+    }
+
+    /// The way of answers, on the same hosts: our programs have it, so their twins do.
+    pub fn hops_back(self) -> &'static [Hop] {
+        match self {
+            Self::Encap => &[ENCAP_BACK],
+            Self::Decap => &[DECAP_BACK],
+            Self::EncapDecap => &[ENCAP_BACK, DECAP_BACK],
+            Self::SameHost => &[LOCAL_BACK],
             Self::Drop(_) => &[],
         }
     }

@@ -23,6 +23,7 @@ fn stand(hook: Hook, scenario: &Scenario) -> Result<Built> {
     let topology = Topology::of(scenario)?;
     let hops = scenario.work.hops().iter();
     let copies: Vec<Ebpf> = hops
+        .chain(scenario.work.hops_back())
         .map(|hop| redirect(hook, *hop, &topology))
         .collect::<Result<_>>()?;
     super::open_gates(hook, scenario, &topology)?;
