@@ -1,9 +1,10 @@
 //! Measurements of the dataplane. Only ratios against a twin in the same run are
 //! published: the machines are shared, and single figures say nothing.
 //!
-//! A [`scenario::Comparison`] names two paths, conditions and a metric. [`paths`] builds each path, a
-//! [`subject::Subject`] measures it, and the two take turns.
+//! [`figures`] are of one path alone. A [`scenario::Comparison`] names two paths, conditions and a
+//! metric. [`paths`] builds each path, a [`subject::Subject`] measures it, and the two take turns.
 
+pub mod figures;
 pub mod generator;
 pub mod paths;
 pub mod programs;

@@ -1,0 +1,207 @@
+//! Tables of a host with very many lookup records, and the frames that ask for them.
+//!
+//! The host has PA 192.0.2.1 and two ports in VSID 6001: one on the device that test runs come
+//! from, one beside it. Record `k` is the CA 10.0.0.0 + `FIRST` + `k`, spread evenly over the hosts
+//! 198.18.0.0 and following (the addresses of RFC 2544, for benchmarks).
+
+use anyhow::Result;
+use dataplane_common::{
+    abi::{
+        config::Config,
+        lookup::{LookupKey, LookupRecord},
+        pa,
+        port_ca::PortCaKey,
+        underlay::NextHop,
+        vport::{LocalPortKey, Vport},
+        vsid::VirtualSubnet,
+    },
+    id::Mac,
+};
+use dataplane_user::{dataplane::maps::Maps, policy::table_image::TableImage};
+
+/// The VSID.
+const VSID: u32 = 6001;
+/// The device that test runs come from: the loopback, which is there in every namespace.
+const SENDER: u32 = 1;
+/// Device of the second port, and the underlay's: keys only.
+const NEIGHBOUR: u32 = 12;
+const UPLINK: u32 = 2;
+/// CA of the first port, and of the second.
+pub(super) const CA: u32 = 0x0A00_0005;
+pub(super) const NEIGHBOUR_CA: u32 = 0x0A00_0006;
+/// CA of record 0: leaves room for ports below.
+pub(super) const FIRST: u32 = 0x0A01_0000;
+/// Capacity of `LOOKUP` that `nved` takes when none is set.
+pub(super) const DEFAULT_CAPACITY: u32 = 65_536;
+/// Other hosts at most.
+const HOSTS: u32 = 1024;
+/// Records of this host's own ports.
+const LOCAL: u32 = 2;
+const OUR_PA: u32 = 0xC000_0201;
+const FIRST_PA: u32 = 0xC612_0000;
+const RDID: u32 = 1;
+
+/// MAC of the VM with this CA.
+pub(super) fn mac(ca: u32) -> Mac {
+    let [a, b, c, d] = ca.to_be_bytes();
+    Mac([2, 0, a, b, c, d])
+}
+
+/// How many of so many records are of other hosts: those that packets can ask for.
+pub(super) fn remotes(records: u32) -> u32 {
+    records.saturating_sub(LOCAL).max(1)
+}
+
+/// The host's tables with so many records, [`remotes`] of them of other hosts.
+pub(super) fn image(records: u32) -> TableImage {
+    let records = remotes(records);
+    let mut image = TableImage {
+        config: Config::DEFAULT,
+        ..TableImage::default()
+    };
+    image.local_pas.insert(pa::from_v4(OUR_PA.to_be_bytes()));
+    let subnet = VirtualSubnet {
+        rdid: RDID,
+        flags: 0,
+    };
+    image.subnets.insert(VSID, subnet);
+    hop(&mut image, 1, OUR_PA);
+    for host in 0..HOSTS.min(records) {
+        hop(&mut image, 2 + host, FIRST_PA + host);
+    }
+    port(&mut image, 1, SENDER, CA);
+    port(&mut image, 2, NEIGHBOUR, NEIGHBOUR_CA);
+    image.lookup.extend((0..records).map(remote));
+    image
+}
+
+/// Record `k`.
+pub(super) fn remote(k: u32) -> (LookupKey, LookupRecord) {
+    let ca = FIRST + k;
+    let record = LookupRecord {
+        vsid: VSID,
+        pa_index: 2 + k % HOSTS,
+        ifindex: 0,
+        mac: mac(ca),
+        flags: 0,
+    };
+    (key(ca), record)
+}
+
+fn key(ca: u32) -> LookupKey {
+    LookupKey {
+        rdid: RDID,
+        ca: ca.to_be_bytes(),
+    }
+}
+
+fn hop(image: &mut TableImage, index: u32, address: u32) {
+    let to = pa::from_v4(address.to_be_bytes());
+    let mut hop = NextHop::unrouted(to, pa::from_v4(OUR_PA.to_be_bytes()));
+    hop.ifindex = UPLINK;
+    hop.state = NextHop::RESOLVED;
+    hop.path_mtu = 1600;
+    hop.src_mac = mac(OUR_PA);
+    hop.dst_mac = mac(address);
+    image.underlay.insert(index, hop);
+}
+
+fn port(image: &mut TableImage, slot: u32, ifindex: u32, ca: u32) {
+    let vport = Vport {
+        slot,
+        rdid: RDID,
+        vsid: VSID,
+        mtu: 1500,
+        flags: 0,
+        mac: mac(ca),
+        gateway_mac: mac(0x0A00_0001),
+        ca: ca.to_be_bytes(),
+    };
+    image.vports.insert(ifindex, vport);
+    let ca_bytes = ca.to_be_bytes();
+    image.port_cas.insert(PortCaKey { slot, ca: ca_bytes });
+    let local = LocalPortKey::new(VSID, mac(ca));
+    image.local_ports.insert(local, ifindex);
+    let record = LookupRecord {
+        vsid: VSID,
+        pa_index: 1,
+        ifindex,
+        mac: mac(ca),
+        flags: LookupRecord::LOCAL,
+    };
+    image.lookup.insert(key(ca), record);
+}
+
+/// Writes the image into maps, and devices for the redirects of XDP.
+pub(super) fn fill(maps: &mut Maps, image: &TableImage) -> Result<()> {
+    maps.config.set(0, image.config, 0)?;
+    for (index, hop) in &image.underlay {
+        maps.underlay.set(*index, hop, 0)?;
+    }
+    for pa in &image.local_pas {
+        maps.local_pas.insert(pa, 0, 0)?;
+    }
+    for (key, record) in &image.lookup {
+        maps.lookup.insert(key, record, 0)?;
+    }
+    for key in &image.port_cas {
+        maps.port_cas.insert(key, 0, 0)?;
+    }
+    for (ifindex, vport) in &image.vports {
+        maps.vports.insert(ifindex, vport, 0)?;
+    }
+    for (key, ifindex) in &image.local_ports {
+        maps.local_ports.insert(key, ifindex, 0)?;
+    }
+    for (vsid, subnet) in &image.subnets {
+        maps.subnets.insert(vsid, subnet, 0)?;
+    }
+    // The device behind a key need only be there: test runs carry no redirect out.
+    for ifindex in image.vports.keys().chain([&UPLINK]) {
+        maps.tx_ports.insert(*ifindex, SENDER, None, 0)?;
+    }
+    Ok(())
+}
+
+/// A UDP frame of the shortest length (60 bytes) from one CA to another, `src` as its source MAC.
+pub(super) fn frame(src: Mac, from: u32, to: u32) -> Vec<u8> {
+    let mut frame = [mac(to).0, src.0].concat();
+    frame.extend([8, 0]);
+    frame.extend(ipv4(17, 46, from, to));
+    // Ports 4000 and 5000, 26 bytes, no checksum.
+    frame.extend([0x0F, 0xA0, 0x13, 0x88, 0, 26, 0, 0]);
+    frame.resize(60, 0);
+    frame
+}
+
+/// The frame as the host of record `k` sends it to us.
+pub(super) fn tunnelled(k: u32, inner: &[u8]) -> Vec<u8> {
+    let host = FIRST_PA + k % HOSTS;
+    let mut frame = [mac(OUR_PA).0, mac(host).0].concat();
+    frame.extend([8, 0]);
+    let len = u16::try_from(inner.len() + 28).expect("a short frame");
+    frame.extend(ipv4(47, len, host, OUR_PA));
+    frame.extend([0x20, 0, 0x65, 0x58]);
+    frame.extend(&VSID.to_be_bytes()[1..]);
+    frame.push(0x42);
+    frame.extend(inner);
+    frame
+}
+
+fn ipv4(protocol: u8, len: u16, from: u32, to: u32) -> [u8; 20] {
+    let mut header = [0; 20];
+    header[0] = 0x45;
+    header[2..4].copy_from_slice(&len.to_be_bytes());
+    header[8] = 64;
+    header[9] = protocol;
+    header[12..16].copy_from_slice(&from.to_be_bytes());
+    header[16..].copy_from_slice(&to.to_be_bytes());
+    let words = header.chunks(2);
+    let sum: u32 = words
+        .map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])))
+        .sum();
+    let folded = (sum & 0xFFFF) + (sum >> 16);
+    let checksum = !u16::try_from((folded & 0xFFFF) + (folded >> 16)).expect("folded");
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    header
+}
