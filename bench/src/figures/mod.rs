@@ -6,7 +6,11 @@ use std::{collections::BTreeMap, fmt};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+pub mod load_rate;
+pub mod memory;
 pub mod per_packet;
+pub mod policy;
+mod product;
 mod tables;
 mod test_run;
 
@@ -64,6 +68,8 @@ pub struct Plan {
     pub policies: Vec<u32>,
     /// Repetitions of each figure.
     pub trials: u32,
+    /// Repetitions with a whole `nved`, which take minutes at the largest size.
+    pub policy_trials: u32,
     /// Packets of one trial of the time per packet.
     pub packets: u32,
     /// Seed of whatever is random.
@@ -77,6 +83,7 @@ impl Plan {
             records: vec![1024, 65_536],
             policies: vec![4096],
             trials: 3,
+            policy_trials: 1,
             packets: 4096,
             seed,
         }
@@ -88,6 +95,7 @@ impl Plan {
             records: vec![1024, 65_536, 1 << 20, 1 << 23],
             policies: vec![65_536, 1 << 20],
             trials: 9,
+            policy_trials: 3,
             packets: 65_536,
             seed,
         }
@@ -123,7 +131,15 @@ impl Figure {
 
 /// Measures all figures, as root, and hands over each group as soon as it is there.
 pub fn measure(plan: &Plan, mut done: impl FnMut(Vec<Figure>) -> Result<()>) -> Result<()> {
-    done(per_packet::measure(plan)?)
+    for group in [
+        per_packet::measure,
+        load_rate::measure,
+        memory::measure,
+        policy::measure,
+    ] {
+        done(group(plan)?)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

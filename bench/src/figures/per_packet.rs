@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Context, Result, ensure};
 use aya::{
     Ebpf, EbpfLoader,
-    programs::{Program, SchedClassifier, Xdp},
+    programs::{SchedClassifier, Xdp},
 };
 use dataplane_common::abi::stats::Direction;
 use dataplane_user::dataplane::{OBJECT, layout, maps::Maps};
@@ -185,10 +185,9 @@ impl Bench {
     fn program(&self, hook: Hook, direction: Direction) -> Result<OwnedFd> {
         let name = format!("nve_{}_{}", hook.as_str(), direction.as_str());
         let program = self.ebpf.program(&name).context(name)?;
-        let fd = match program {
-            Program::Xdp(xdp) => xdp.fd()?,
-            Program::SchedClassifier(classifier) => classifier.fd()?,
-            _ => anyhow::bail!("the object has a program of another kind"),
+        let fd = match hook {
+            Hook::Xdp => <&Xdp>::try_from(program)?.fd()?,
+            Hook::Tc => <&SchedClassifier>::try_from(program)?.fd()?,
         };
         Ok(fd.as_fd().try_clone_to_owned()?)
     }
