@@ -1,6 +1,8 @@
 //! Harness of the privileged tests: packets as data, programs run on them by
 //! the kernel (`BPF_PROG_TEST_RUN`), networks from `xtask::lab`.
 
+pub mod costs;
+pub mod counting;
 pub mod expect;
 pub mod fixtures;
 pub mod model;

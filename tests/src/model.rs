@@ -1,9 +1,9 @@
-//! The decision run in user space over the table image: what the programs must agree with.
+//! The decision run in user space over tables: what the programs must agree with.
 
 use dataplane_common::{
     abi::stats::Direction,
     forward::{
-        self, Egress, Tables as _, ingress,
+        self, Egress, Tables, ingress,
         parse::{self, Frame},
     },
     reason::DropReason,
@@ -15,7 +15,6 @@ use dataplane_common::{
         outer,
     },
 };
-use dataplane_user::policy::table_image::TableImage;
 
 use crate::policy::SENDER;
 
@@ -52,16 +51,16 @@ impl Frame for Bytes<'_> {
 }
 
 /// Decides. `verify`: whether the outer checksum is looked at.
-pub fn decide(image: &TableImage, direction: Direction, frame: &[u8], verify: bool) -> Fate {
+pub fn decide(tables: &impl Tables, direction: Direction, frame: &[u8], verify: bool) -> Fate {
     let fate = match direction {
-        Direction::Egress => egress(image, frame),
-        Direction::Ingress => ingress(image, frame, verify),
+        Direction::Egress => egress(tables, frame),
+        Direction::Ingress => ingress(tables, frame, verify),
     };
     fate.unwrap_or_else(Fate::Dropped)
 }
 
-fn egress(image: &TableImage, frame: &[u8]) -> Result<Fate, DropReason> {
-    let Some(port) = image.vport(SENDER) else {
+fn egress(tables: &impl Tables, frame: &[u8]) -> Result<Fate, DropReason> {
+    let Some(port) = tables.vport(SENDER) else {
         return Err(DropReason::PortUnknown);
     };
     let tags = count_tags(frame);
@@ -70,7 +69,7 @@ fn egress(image: &TableImage, frame: &[u8]) -> Result<Fate, DropReason> {
     let rest = frame.get(behind..).ok_or(DropReason::InnerVlan)?;
     let untagged = [&frame[..12], rest].concat();
     let headers = parse::headers(&Bytes(&untagged), 0)?;
-    Ok(match forward::egress(image, port, &headers)? {
+    Ok(match forward::egress(tables, port, &headers)? {
         Egress::Encap(encap) => Fate::Encapped(encap.outer.gre.vsid_bits()),
         Egress::Deliver(deliver) => Fate::Delivered(deliver.port.slot),
         Egress::Reply(_) => Fate::Replied,
@@ -90,26 +89,26 @@ fn count_tags(frame: &[u8]) -> u8 {
     }
 }
 
-fn ingress(image: &TableImage, frame: &[u8], verify: bool) -> Result<Fate, DropReason> {
+fn ingress(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Fate, DropReason> {
     let frame = Bytes(frame);
     let eth: Option<EthHeader> = frame.load(0);
     let Some(ip) = frame.load::<Ipv4Header>(ether::LEN) else {
         return Ok(Fate::Passed);
     };
-    if eth.map(|eth| eth.ethertype()) != Some(ether::IPV4) || !ingress::is_ours(image, &ip) {
+    if eth.map(|eth| eth.ethertype()) != Some(ether::IPV4) || !ingress::is_ours(tables, &ip) {
         return Ok(Fate::Passed);
     }
     let word = frame.load(ingress::gre_offset(&ip)?);
     let word: [u8; 4] = word.ok_or(DropReason::Truncated)?;
-    if !ingress::is_nvgre(image, &ip, &GreHeader::from_word(word))? {
+    if !ingress::is_nvgre(tables, &ip, &GreHeader::from_word(word))? {
         return Ok(Fate::Passed);
     }
     ingress::outer_valid(&ip, frame.len(), verify)?;
     let gre: GreHeader = frame
         .load(ether::LEN + ipv4::LEN)
         .ok_or(DropReason::Truncated)?;
-    let tunnel = ingress::tunnel(image, &ip, &gre, frame.load(outer::LEN))?;
+    let tunnel = ingress::tunnel(tables, &ip, &gre, frame.load(outer::LEN))?;
     let headers = parse::headers(&frame, outer::LEN)?;
-    let accepted = ingress::ingress(image, &tunnel, &headers)?;
+    let accepted = ingress::ingress(tables, &tunnel, &headers)?;
     Ok(Fate::Delivered(accepted.deliver.port.slot))
 }

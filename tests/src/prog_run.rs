@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, HashMap, PerCpuArray, xdp::DevMapHash},
-    programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp},
+    programs::{ProgramInfo, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use dataplane_common::abi::stats::{COUNTERS_PER_SLOT, Count, Counter, DROPS_PER_SLOT, Direction};
 use dataplane_common::abi::{config::Config, underlay::NextHop};
@@ -171,6 +171,14 @@ impl Programs {
             action: action(hook, result.return_value),
             frame: out,
         })
+    }
+
+    /// What the kernel says of each program, by name.
+    pub fn infos(&self) -> BTreeMap<String, ProgramInfo> {
+        let programs = self.ebpf.programs();
+        programs
+            .map(|(name, program)| (name.to_owned(), program.info().expect("loaded")))
+            .collect()
     }
 
     /// Reads the counters of the slots in use.

@@ -1,0 +1,142 @@
+//! What must not become more expensive unnoticed: look-ups, program size, memory. Never wall time.
+
+use std::{collections::BTreeSet, env, fs, mem::size_of};
+
+use dataplane_bench::figures::memory::of_tables;
+use dataplane_common::{
+    abi::lookup::{LookupKey, LookupRecord},
+    reason::DropReason,
+};
+use dataplane_tests::{
+    costs::{Baseline, Costs, NOT_WALKED, compare, look_ups, page, series, sum},
+    policy::two_tenants,
+    prog_run::Programs,
+};
+use dataplane_user::dataplane::layout;
+use xtask::lab::skip;
+
+const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline/costs.json");
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/costs.md");
+
+/// What the tests accept of the verifier's limit of a million.
+const VERIFIED: u64 = 100_000;
+/// Capacities of `LOOKUP` at which a record's memory is measured: powers of two, as the kernel
+/// rounds the number of its buckets up to one.
+const SIZES: [u32; 2] = [1 << 16, 1 << 17];
+/// Tables of which each CPU has its own, so that their memory is the machine's matter.
+const EACH_CPU: [&str; 2] = ["COUNTERS", "DROPS"];
+/// Capacity of `LOOKUP` when none is set.
+const DEFAULT: u32 = 65_536;
+/// Memory of all tables at their default size, without and by CPU, bytes.
+const TABLES: u64 = 24 << 20;
+const TABLES_PER_CPU: u64 = 8 << 20;
+
+fn baseline() -> Baseline {
+    let text = fs::read_to_string(BASELINE).unwrap_or_else(|_| "{}".to_owned());
+    serde_json::from_str(&text).expect(BASELINE)
+}
+
+fn lookup_memory(capacity: u32) -> u64 {
+    let tables = of_tables(capacity).expect("memory of tables");
+    let mut found = tables.iter().filter(|(name, _)| *name == layout::LOOKUP);
+    found.next().expect("LOOKUP").1
+}
+
+fn measured() -> Costs {
+    let mut costs = Costs::new();
+    for (name, info) in Programs::load(&two_tenants()).infos() {
+        let verified = info.verified_instruction_count().expect("since 5.16");
+        costs.insert(format!("`{name}`: instructions"), verified.into());
+        let size = info.size_jitted();
+        assert!(
+            size > 0,
+            "{name} is not compiled: set net.core.bpf_jit_enable"
+        );
+        costs.insert(format!("`{name}`: machine code"), size.into());
+    }
+    let [small, large] = SIZES.map(lookup_memory);
+    let record = (large - small) / u64::from(SIZES[1] - SIZES[0]);
+    costs.insert("a record of `LOOKUP`: memory".to_owned(), record);
+    let tables = of_tables(DEFAULT).expect("memory of tables");
+    let shared = tables.iter().filter(|(name, _)| !EACH_CPU.contains(name));
+    let shared = shared.map(|(_, bytes)| bytes).sum();
+    costs.insert("all tables but the counters: memory".to_owned(), shared);
+    costs
+}
+
+fn cpus() -> u64 {
+    aya::util::nr_cpus().expect("CPUs") as u64
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn programs_and_records_cost_what_the_baseline_says() {
+    let release = rustix::system::uname();
+    let series = series(&release.release().to_string_lossy()).expect("series");
+    // Machine code is a matter of the processor too.
+    let series = format!("{series} {}", env::consts::ARCH);
+    let measured = measured();
+    for (name, cost) in &measured {
+        let bounded = name.ends_with("instructions");
+        assert!(!bounded || *cost <= VERIFIED, "{name}: {cost}");
+    }
+    let record = measured["a record of `LOOKUP`: memory"];
+    let content = size_of::<LookupKey>() + size_of::<LookupRecord>();
+    assert!(record >= content as u64, "{record} bytes hold {content}");
+    let mut baseline = baseline();
+    if env::var_os("NVE_BLESS").is_some() {
+        baseline.insert(series.clone(), measured.clone());
+        let text = serde_json::to_string_pretty(&baseline).expect("JSON");
+        fs::write(BASELINE, text + "\n").expect(BASELINE);
+        fs::write(PAGE, page(&baseline)).expect(PAGE);
+    }
+    match baseline.get(&series) {
+        Some(costs) => compare(costs, &measured).unwrap_or_else(|faults| panic!("{faults}")),
+        None => skip(&format!(
+            "no baseline for kernel {series}; write it with `NVE_BLESS=1 cargo xtask test costs`"
+        )),
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn all_tables_have_a_bound_at_their_default_size() {
+    let bytes = of_tables(DEFAULT).expect("memory of tables");
+    assert_eq!(bytes.len(), layout::MAPS.len(), "{bytes:?}");
+    let all: u64 = bytes.iter().map(|(_, bytes)| bytes).sum();
+    let bound = TABLES + cpus() * TABLES_PER_CPU;
+    assert!(all <= bound, "{all} of {bound} bytes: {bytes:?}");
+    assert!(
+        all >= bound / 8,
+        "the bound {bound} is far from {all}: {bytes:?}"
+    );
+}
+
+#[test]
+fn every_walk_and_drop_reason_is_counted() {
+    let walks = look_ups();
+    let counted: BTreeSet<&str> = walks.keys().map(|(_, walk)| walk.as_str()).collect();
+    for reason in DropReason::ALL.iter().filter(|r| !NOT_WALKED.contains(r)) {
+        let walk = format!("dropped: `{}`", reason.as_str());
+        assert!(counted.contains(&*walk), "{walk}");
+    }
+    let most = |direction, walk: &str| sum(&walks[&(direction, walk.to_owned())]);
+    // The port, the record, the next hop and the settings.
+    assert_eq!(most("egress", "IPv4 to another host"), 4);
+    assert_eq!(most("egress", "IPv4 to a port of this host"), 3);
+    // Our PA, the subnet, the sender's record and PA, the port by MAC and by device.
+    assert_eq!(most("ingress", "IPv4 to its port"), 6);
+}
+
+#[test]
+fn the_page_is_up_to_date() {
+    let page = page(&baseline());
+    if env::var_os("NVE_BLESS").is_some() {
+        fs::write(PAGE, &page).expect(PAGE);
+    }
+    let committed = fs::read_to_string(PAGE).unwrap_or_default();
+    assert!(
+        committed == page,
+        "docs/costs.md is out of date; run `NVE_BLESS=1 cargo xtask test costs` and commit it"
+    );
+}
