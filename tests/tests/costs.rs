@@ -70,7 +70,7 @@ fn cpus() -> u64 {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn programs_and_records_cost_what_the_baseline_says() {
+fn costs_of_programs_and_records_stay_at_the_baseline() {
     let release = rustix::system::uname();
     let series = series(&release.release().to_string_lossy()).expect("series");
     // Machine code is a matter of the processor too.
@@ -100,7 +100,7 @@ fn programs_and_records_cost_what_the_baseline_says() {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn all_tables_have_a_bound_at_their_default_size() {
+fn costs_in_memory_of_all_tables_are_bounded() {
     let bytes = of_tables(DEFAULT).expect("memory of tables");
     assert_eq!(bytes.len(), layout::MAPS.len(), "{bytes:?}");
     let all: u64 = bytes.iter().map(|(_, bytes)| bytes).sum();
@@ -113,7 +113,7 @@ fn all_tables_have_a_bound_at_their_default_size() {
 }
 
 #[test]
-fn every_walk_and_drop_reason_is_counted() {
+fn costs_in_look_ups_of_every_walk_are_known() {
     let walks = look_ups();
     let counted: BTreeSet<&str> = walks.keys().map(|(_, walk)| walk.as_str()).collect();
     for reason in DropReason::ALL.iter().filter(|r| !NOT_WALKED.contains(r)) {
@@ -129,7 +129,7 @@ fn every_walk_and_drop_reason_is_counted() {
 }
 
 #[test]
-fn the_page_is_up_to_date() {
+fn costs_page_is_up_to_date() {
     let page = page(&baseline());
     if env::var_os("NVE_BLESS").is_some() {
         fs::write(PAGE, &page).expect(PAGE);
