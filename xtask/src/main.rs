@@ -2,6 +2,7 @@
 
 mod build_ebpf;
 mod demo;
+mod guest;
 mod lint;
 mod load;
 mod serve_http;
@@ -47,30 +48,42 @@ enum Verb {
         #[arg(long)]
         purge: bool,
     },
+    /// Boot a stock kernel in a virtual machine that sees this one's files, and run a command there
+    Vm(guest::Options),
     /// Answer every HTTP request with one line of text (the demo's tenants do)
     #[command(hide = true)]
     ServeHttp { port: u16, text: String },
 }
 
-/// Whether the answer is yes; a verb that failed to find out is an error.
-fn run(verb: &Verb) -> Result<bool> {
-    match verb {
-        Verb::Setup => setup::run()?,
-        Verb::BuildEbpf => setup::run().and_then(|()| build_ebpf::run())?,
-        Verb::Lint => lint::run()?,
-        Verb::ServeHttp { port, text } => serve_http::run(*port, text)?,
-        Verb::Load { flags } => load::run(flags)?,
-        Verb::Unload { purge } => unload::run(*purge)?,
-        Verb::Demo(options) => return demo::run(*options),
-        Verb::Test { filter } => return test::run(filter.as_deref()),
-    }
-    Ok(true)
+/// The exit code: whether the answer is yes, or that of a command. A verb that failed to find out
+/// is an error.
+fn run(verb: Verb) -> Result<ExitCode> {
+    let yes = match verb {
+        Verb::Setup => done(setup::run())?,
+        Verb::BuildEbpf => done(setup::run().and_then(|()| build_ebpf::run()))?,
+        Verb::Lint => done(lint::run())?,
+        Verb::ServeHttp { port, text } => done(serve_http::run(port, &text))?,
+        Verb::Load { flags } => done(load::run(&flags))?,
+        Verb::Unload { purge } => done(unload::run(purge))?,
+        Verb::Demo(options) => demo::run(options)?,
+        Verb::Test { filter } => test::run(filter.as_deref())?,
+        Verb::Vm(options) => return guest::run(options),
+    };
+    Ok(if yes {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The verb has no question to answer.
+fn done(result: Result<()>) -> Result<bool> {
+    result.map(|()| true)
 }
 
 fn main() -> ExitCode {
-    match run(&Verb::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    match run(Verb::parse()) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

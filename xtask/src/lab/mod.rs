@@ -19,6 +19,7 @@ mod wait;
 pub use bpffs::{BPFFS, bpffs_mounted, remove_pins};
 pub use command::{Output, PATIENCE, output, run, run_always};
 pub use interrupt::{catch_signals, interrupted};
+pub(crate) use names::sweep_folders;
 pub use names::{TempDir, pid_alive, sweep, unique};
 pub use netns::Netns;
 pub use nve::{Nve, NveSpec, bin_dir};

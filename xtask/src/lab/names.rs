@@ -29,7 +29,12 @@ pub struct TempDir(PathBuf);
 impl TempDir {
     /// Makes a new folder with a unique name.
     pub fn new(prefix: &str) -> Result<Self> {
-        let dir = std::env::temp_dir().join(unique(prefix));
+        Self::new_in(&std::env::temp_dir(), prefix)
+    }
+
+    /// The same inside a folder of the caller's choice.
+    pub fn new_in(parent: &Path, prefix: &str) -> Result<Self> {
+        let dir = parent.join(unique(prefix));
         std::fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(Self(dir))
     }
@@ -55,11 +60,18 @@ pub fn sweep() -> Result<()> {
     for name in left_in(pins) {
         remove_pins(&pins.join(name))?;
     }
-    let files = std::env::temp_dir();
-    for name in left_in(&files) {
-        let dir = files.join(name);
-        std::fs::remove_dir_all(&dir)
-            .with_context(|| format!("cannot remove {}", dir.display()))?;
+    sweep_folders(&std::env::temp_dir())
+}
+
+/// Removes the folders that dead runs left in another one.
+pub(crate) fn sweep_folders(parent: &Path) -> Result<()> {
+    for name in left_in(parent) {
+        let dir = parent.join(name);
+        match std::fs::remove_dir_all(&dir) {
+            // Another run sweeps too.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.with_context(|| format!("cannot remove {}", dir.display()))?,
+        }
     }
     Ok(())
 }

@@ -1,0 +1,93 @@
+//! Debian packages that are unpacked into a cache instead of being installed: QEMU and kernels for
+//! guests, and peers such as Open vSwitch.
+//!
+//! ```no_run
+//! let ovs = xtask::packages::unpacked(&["openvswitch-switch"])?;
+//! let version = ovs.command("ovs-vswitchd").arg("--version").output()?;
+//! # Ok::<(), anyhow::Error>(())
+//! ```
+
+mod apt;
+mod cache;
+mod tree;
+
+use anyhow::Result;
+use apt::Apt;
+use std::path::{Path, PathBuf};
+
+pub use cache::folder as cache_folder;
+pub use tree::Unpacked;
+
+/// When to ask the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Only for what the cache lacks.
+    Missing,
+    /// For newer versions of everything.
+    Newer,
+}
+
+/// The packages with everything that they depend on and this machine lacks, from the cache, or
+/// fetched into it. `PACKAGE` or `PACKAGE/RELEASE`, such as `qemu-system-x86/bookworm-backports`.
+///
+/// Fails when a package is not in the cache and cannot be fetched; the error says what is missing.
+pub fn unpacked(packages: &[&str]) -> Result<Unpacked> {
+    Source::new(Look::Missing).unpacked(packages)
+}
+
+/// The cache, and behind it the network, which is asked at most once.
+#[derive(Debug)]
+pub(crate) struct Source {
+    look: Look,
+    apt: Option<Apt>,
+}
+
+impl Source {
+    pub(crate) fn new(look: Look) -> Self {
+        Self { look, apt: None }
+    }
+
+    /// What [`unpacked`] does.
+    pub(crate) fn unpacked(&mut self, packages: &[&str]) -> Result<Unpacked> {
+        let mut trees = Vec::new();
+        for package in packages {
+            let (name, _) = split(package);
+            trees.push(self.get(&format!("{name}_"), |apt, dir| {
+                apt.download_with_dependencies(package, dir)?;
+                tree::unpack(dir)?;
+                let version = apt.version(package)?;
+                Ok(format!("{name}_{version}"))
+            })?);
+        }
+        Ok(Unpacked::new(trees))
+    }
+
+    /// The newest folder whose name begins with `prefix`. If there is none, `make` fills a new one
+    /// and tells its name.
+    pub(crate) fn get(
+        &mut self,
+        prefix: &str,
+        make: impl FnOnce(&Apt, &Path) -> Result<String>,
+    ) -> Result<PathBuf> {
+        let known = cache::find(prefix)?;
+        if let (Look::Missing, Some(found)) = (self.look, known) {
+            return Ok(found);
+        }
+        let apt = match &mut self.apt {
+            Some(apt) => apt,
+            none => none.insert(Apt::new()?),
+        };
+        cache::add(|dir| make(apt, dir))
+    }
+}
+
+/// Package and release of `PACKAGE/RELEASE`.
+fn split(package: &str) -> (&str, Option<&str>) {
+    match package.split_once('/') {
+        Some((name, release)) => (name, Some(release)),
+        None => (package, None),
+    }
+}
+
+pub(crate) use apt::Apt as Archive;
+pub(crate) use tree::unpack;
