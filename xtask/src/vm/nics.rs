@@ -60,7 +60,7 @@ fn pair(qemu: &Command, cpus: u32) -> Command {
         // An interrupt for each direction of each queue, one for control and one for changes.
         let vectors = 2 * queues + 2;
         command.arg("-device").arg(format!(
-            "virtio-net-pci,netdev=net{end},mac=02:00:00:00:00:0{},mq=on,vectors={vectors}",
+            "virtio-net-pci,netdev=net{end},mac=02:00:00:00:00:0{},romfile=,mq=on,vectors={vectors}",
             end + 1
         ));
     }
