@@ -69,7 +69,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let code = match guest.run(&command, &mut print)? {
         Outcome::Exited(status) => status,
         Outcome::Died(why) => {
-            eprintln!("error: the guest ended before its command did: {why}");
+            eprintln!("error: the guest ended before its command did\n{why}");
             DIED
         }
         Outcome::TimedOut(why) => {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 const CHUNK: usize = 64 * 1024;
 /// As much of the console as a failure shows.
-const LAST_LINES: usize = 25;
+const LAST_LINES: usize = 40;
 
 /// All files of one guest.
 pub(super) struct Files {
@@ -113,7 +113,7 @@ impl Tail {
         self.file.metadata().map_or(true, |meta| meta.len() == 0)
     }
 
-    fn all(&mut self) -> Result<String> {
+    pub(super) fn all(&mut self) -> Result<String> {
         self.read = 0;
         let mut bytes = Vec::new();
         self.forward(|chunk| {

@@ -21,17 +21,9 @@ pub(super) fn command(
     tools: &Tools,
     (accel, files): (Accel, &Files),
 ) -> Result<Command> {
-    let mut qemu = tools.qemu();
-    qemu.args(["-nodefaults", "-no-user-config", "-no-reboot"]);
-    qemu.args(["-display", "none"]).args(accel.args());
+    let mut qemu = machine(kernel, tools, (accel, files))?;
     qemu.args(["-m", &guest.memory.to_string()]);
     qemu.args(["-smp", &guest.cpus.to_string()]);
-    for folder in tools.firmware()? {
-        qemu.arg("-L").arg(folder);
-    }
-    qemu.arg("-kernel").arg(kernel.image());
-    qemu.arg("-initrd").arg(files.initramfs());
-    qemu.args(["-append", KERNEL_LINE]);
     share(&mut qemu, "machine", Path::new("/"), ",readonly=on");
     for (number, folder) in layers(kernel, tools).enumerate() {
         share(&mut qemu, &layer_tag(number), folder, ",readonly=on");
@@ -39,15 +31,34 @@ pub(super) fn command(
     for (number, folder) in guest.writable.iter().enumerate() {
         share(&mut qemu, &share_tag(number), folder, "");
     }
-    qemu.arg("-chardev")
-        .arg(into_file("console", &files.console.path));
-    qemu.args(["-serial", "chardev:console", "-device", "virtio-serial-pci"]);
+    qemu.args(["-device", "virtio-serial-pci"]);
     for file in [&files.out, &files.err, &files.result] {
         qemu.arg("-chardev").arg(into_file(file.name, &file.path));
         let port = format!("virtserialport,chardev={0},name={0}", file.name);
         qemu.arg("-device").arg(port);
     }
     Ok(guest.nics.wrap(qemu, guest.cpus))
+}
+
+/// A machine that boots, with no devices but a console.
+pub(super) fn machine(
+    kernel: &Kernel,
+    tools: &Tools,
+    (accel, files): (Accel, &Files),
+) -> Result<Command> {
+    let mut qemu = tools.qemu();
+    qemu.args(["-nodefaults", "-no-user-config", "-no-reboot"]);
+    qemu.args(["-display", "none"]).args(accel.args());
+    for folder in tools.firmware()? {
+        qemu.arg("-L").arg(folder);
+    }
+    qemu.arg("-kernel").arg(kernel.image());
+    qemu.arg("-initrd").arg(files.initramfs());
+    qemu.args(["-append", KERNEL_LINE]);
+    qemu.arg("-chardev")
+        .arg(into_file("console", &files.console.path));
+    qemu.args(["-serial", "chardev:console"]);
+    Ok(qemu)
 }
 
 fn share(qemu: &mut Command, tag: &str, folder: &Path, more: &str) {

@@ -64,7 +64,8 @@ impl Guest {
         let kernel = Kernel::find(self.series, &mut source, &tools)?;
         let guest = self.with_absolute_paths()?;
         let files = Files::new(&initramfs::pack(&guest, &kernel, &tools, &script)?)?;
-        let mut qemu = qemu::command(&guest, &kernel, &tools, (Accel::Tcg, &files))?;
+        let accel = Accel::find(&kernel, &tools)?;
+        let mut qemu = qemu::command(&guest, &kernel, &tools, (accel, &files))?;
         follow(&mut qemu, files, self.limit, take)
     }
 
@@ -101,20 +102,20 @@ fn follow(
     loop {
         interrupted()?;
         // Asked first: what was said before the end is then there to be read.
-        let ended = proc.still_running().err();
+        let ended = proc.still_running().is_err();
         let status = files.status()?;
         files.out.forward(|bytes| take(Stream::Out, bytes))?;
         files.err.forward(|bytes| take(Stream::Err, bytes))?;
         if let Some(status) = status {
             return Ok(Outcome::Exited(status));
         }
-        if let Some(error) = ended {
-            let why = format!("{error:#}\n--- console\n{}\n---", files.last_lines());
-            return Ok(Outcome::Died(why));
+        if ended {
+            let (said, console) = (proc.stderr(), files.last_lines());
+            return Ok(Outcome::Died(format!("{said}--- console\n{console}\n---")));
         }
         if Instant::now() >= deadline {
-            let why = format!("--- console\n{}\n---", files.last_lines());
-            return Ok(Outcome::TimedOut(why));
+            let console = files.last_lines();
+            return Ok(Outcome::TimedOut(format!("--- console\n{console}\n---")));
         }
         files.let_go();
         std::thread::sleep(INTERVAL);
