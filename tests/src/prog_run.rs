@@ -79,6 +79,16 @@ impl Programs {
         programs
     }
 
+    /// What the kernel made of each program, by its name.
+    pub fn info(&self) -> BTreeMap<String, ProgramInfo> {
+        let programs = self.ebpf.programs();
+        let infos = programs.map(|(name, program)| {
+            let info = program.info().expect("the kernel knows its program");
+            (name.to_owned(), info)
+        });
+        infos.collect()
+    }
+
     /// Adds the entries of `image` to the maps.
     pub fn fill(&mut self, image: &TableImage) {
         let mut config: Array<_, Config> =

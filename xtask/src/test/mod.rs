@@ -1,5 +1,6 @@
 //! `cargo xtask test`: lint, every test of every tier, and the demo, counted in one line.
 
+mod guests;
 mod programs;
 mod report;
 mod tally;
@@ -38,10 +39,12 @@ fn every_tier(programs: &[Program], filter: Option<&str>, tally: &mut Tally) {
     }
     if unprivileged.is_none() {
         tally.check("sweep", lab::sweep());
-        for program in programs.iter().filter(|program| program.privileged()) {
+        let here = |program: &&Program| program.privileged() && !program.only_in_guests();
+        for program in programs.iter().filter(here) {
             program.run(Tier::Privileged, filter, tally);
         }
         tally.check("sweep", lab::sweep());
+        guests::run(programs, filter, tally);
     }
     if filter.is_none_or(|filter| "demo".contains(filter)) {
         run_demo(unprivileged.as_deref(), tally);

@@ -14,6 +14,11 @@ use xtask::{lab, shell};
 /// A program that takes longer hangs.
 const LIMIT: Duration = Duration::from_mins(20);
 
+/// What the names of programs begin with that run in guests only.
+const GUEST: &str = "guest_";
+/// Programs that run here, and in guests as well: the dataplane on all kernels.
+const EVERYWHERE: [&str; 2] = ["fixtures", "load"];
+
 /// One executable of tests.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -71,22 +76,60 @@ impl Program {
             .is_some_and(|folder| folder == "tests")
     }
 
+    /// Its ignored tests are for guests, and for nothing else.
+    pub(super) fn only_in_guests(&self) -> bool {
+        self.privileged() && self.target.starts_with(GUEST)
+    }
+
+    /// Its ignored tests run in guests.
+    pub(super) fn in_guests(&self) -> bool {
+        self.only_in_guests() || self.privileged() && EVERYWHERE.contains(&self.target.as_str())
+    }
+
+    /// Package and target.
+    pub(super) fn name(&self) -> String {
+        let package = self.folder.file_name().unwrap_or_default();
+        format!("{}/{}", package.display(), self.target)
+    }
+
+    /// Has it ignored tests for this filter?
+    pub(super) fn has_ignored(&self, filter: Option<&str>) -> bool {
+        let mut command = self.ignored_tests(filter);
+        let listed = command.args(["--list", "--format=terse"]).output();
+        listed.is_ok_and(|listed| !listed.stdout.is_empty())
+    }
+
+    /// The command that runs its ignored tests, with everything in its arguments.
+    pub(super) fn ignored_tests(&self, filter: Option<&str>) -> Command {
+        let mut command = Command::new("env");
+        command.arg("-C").arg(&self.folder);
+        command.arg(format!("CARGO_MANIFEST_DIR={}", self.folder.display()));
+        command.arg(&self.executable).args(self.own(filter));
+        // Two at a time: they share the machine's network stack and two cores.
+        command.args(["--ignored", "--test-threads=2"]);
+        command
+    }
+
+    /// The filter for its tests; a word in its own name means all of them.
+    fn own<'a>(&self, filter: Option<&'a str>) -> Option<&'a str> {
+        filter.filter(|word| !self.target.contains(word))
+    }
+
     /// Runs it and counts.
     pub(super) fn run(&self, tier: Tier, filter: Option<&str>, tally: &mut Tally) {
-        let package = self.folder.file_name().unwrap_or_default();
-        let name = format!("{}/{}", package.display(), self.target);
-        let mut command = Command::new(&self.executable);
-        command
-            .current_dir(&self.folder)
-            .env("CARGO_MANIFEST_DIR", &self.folder)
-            .args(filter);
-        if matches!(tier, Tier::Privileged) {
-            // Two at a time: they share the machine's network stack and two cores.
-            command.args(["--ignored", "--test-threads=2"]);
+        let name = self.name();
+        let mut command = if matches!(tier, Tier::Privileged) {
             eprintln!("+ {name} --ignored");
+            self.ignored_tests(filter)
         } else {
             eprintln!("+ {name}");
-        }
+            let mut command = Command::new(&self.executable);
+            command
+                .current_dir(&self.folder)
+                .env("CARGO_MANIFEST_DIR", &self.folder)
+                .args(self.own(filter));
+            command
+        };
         let later = matches!(tier, Tier::Plain { later: true });
         let done = run_logged(&mut command, &name, later, tally);
         tally.check(&name, done);
@@ -102,7 +145,8 @@ fn run_logged(command: &mut Command, name: &str, later: bool, tally: &mut Tally)
     Ok(())
 }
 
-fn count(name: &str, report: &Report, later: bool, tally: &mut Tally) {
+/// Adds a report to the count. `later`: ignored tests have their turn in another tier.
+pub(super) fn count(name: &str, report: &Report, later: bool, tally: &mut Tally) {
     let failed: Vec<_> = report
         .failed
         .iter()
@@ -126,11 +170,7 @@ fn watch(command: &mut Command) -> Result<Report> {
     }
     let status = child.wait()?;
     let report = report?;
-    // A failed test is told by its line; a program that dies before the end is not.
-    let told = report.complete && !report.failed.is_empty();
-    if !status.success() && !told {
-        bail!("ended early: {status}");
-    }
+    report.agrees(status.success(), status)?;
     Ok(report)
 }
 

@@ -1,5 +1,8 @@
 //! Reads what a Rust test program prints.
 
+use anyhow::{Result, bail};
+use std::fmt::Display;
+
 /// The result of one program, line by line.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Report {
@@ -26,6 +29,16 @@ impl Report {
             ("ignored", why) => self.ignored.push((name.to_owned(), why.to_owned())),
             _ => {}
         }
+    }
+
+    /// Fails when the program failed in a way that no line told.
+    pub(super) fn agrees(&self, success: bool, status: impl Display) -> Result<()> {
+        // A failed test is told by its line; a program that dies before the end is not.
+        let told = self.complete && !self.failed.is_empty();
+        if !success && !told {
+            bail!("ended early: {status}");
+        }
+        Ok(())
     }
 }
 

@@ -58,7 +58,12 @@ impl Tally {
         println!("{}", self.summary());
     }
 
-    fn summary(&self) -> String {
+    #[cfg(test)]
+    pub(super) fn failures(&self) -> &[String] {
+        &self.failed
+    }
+
+    pub(super) fn summary(&self) -> String {
         let Self {
             passed,
             failed,

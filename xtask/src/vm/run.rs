@@ -49,6 +49,11 @@ pub fn print(stream: Stream, bytes: &[u8]) -> Result<()> {
 }
 
 impl Guest {
+    /// Fetches what the cache lacks. Fails where guests cannot be had; the error says why.
+    pub fn prepare(&self) -> Result<()> {
+        self.parts().map(drop)
+    }
+
     /// Boots, runs a command with its arguments, environment and folder, and ends the guest.
     ///
     /// `take` gets the output as it comes. An error is a guest that could not be started, an
@@ -59,14 +64,25 @@ impl Guest {
         take: &mut dyn FnMut(Stream, &[u8]) -> Result<()>,
     ) -> Result<Outcome> {
         let script = script::command(command, &folder(command)?)?;
-        let mut source = Source::new(self.look);
-        let tools = Tools::find(&mut source, &self.packages)?;
-        let kernel = Kernel::find(self.series, &mut source, &tools)?;
+        let (tools, kernel) = self.parts()?;
         let guest = self.with_absolute_paths()?;
         let files = Files::new(&initramfs::pack(&guest, &kernel, &tools, &script)?)?;
         let accel = Accel::find(&kernel, &tools)?;
         let mut qemu = qemu::command(&guest, &kernel, &tools, (accel, &files))?;
         follow(&mut qemu, files, self.limit, take)
+    }
+
+    fn parts(&self) -> Result<(Tools, Kernel)> {
+        if std::env::consts::ARCH != "x86_64" {
+            bail!(
+                "guests are x86-64 machines, and this is {}",
+                std::env::consts::ARCH
+            );
+        }
+        let mut source = Source::new(self.look);
+        let tools = Tools::find(&mut source, &self.packages)?;
+        let kernel = Kernel::find(self.series, &mut source, &tools)?;
+        Ok((tools, kernel))
     }
 
     /// QEMU and guest have folders of their own.
