@@ -15,8 +15,10 @@ use anyhow::Result;
 use apt::Apt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use apt::Apt as Archive;
 pub use cache::folder as cache_folder;
 pub use tree::Unpacked;
+pub(crate) use tree::unpack;
 
 /// When to ask the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +54,26 @@ impl Source {
         let mut trees = Vec::new();
         for package in packages {
             let (name, _) = split(package);
-            trees.push(self.get(&format!("{name}_"), |apt, dir| {
+            let prefix = format!("{name}_");
+            let folder = |apt: &Apt| Ok(prefix.clone() + &apt.version(package)?);
+            trees.push(self.get(&prefix, folder, |apt, dir| {
                 apt.download_with_dependencies(package, dir)?;
-                tree::unpack(dir)?;
-                let version = apt.version(package)?;
-                Ok(format!("{name}_{version}"))
+                tree::unpack(dir)
             })?);
         }
         Ok(Unpacked::new(trees))
     }
 
-    /// The newest folder whose name begins with `prefix`. If there is none, `make` fills a new one
-    /// and tells its name.
+    /// The newest folder whose name begins with `prefix`. If there is none, or to look for newer
+    /// ones, that called `name` is made and `fill`ed.
     pub(crate) fn get(
         &mut self,
         prefix: &str,
-        make: impl FnOnce(&Apt, &Path) -> Result<String>,
+        name: impl FnOnce(&Apt) -> Result<String>,
+        fill: impl FnOnce(&Apt, &Path) -> Result<()>,
     ) -> Result<PathBuf> {
-        let known = cache::find(prefix)?;
+        let folder = cache::folder()?;
+        let known = cache::find(&folder, prefix)?;
         if let (Look::Missing, Some(found)) = (self.look, known) {
             return Ok(found);
         }
@@ -77,7 +81,7 @@ impl Source {
             Some(apt) => apt,
             none => none.insert(Apt::new()?),
         };
-        cache::add(|dir| make(apt, dir))
+        cache::add(&folder, &name(apt)?, |dir| fill(apt, dir))
     }
 }
 
@@ -88,6 +92,3 @@ fn split(package: &str) -> (&str, Option<&str>) {
         None => (package, None),
     }
 }
-
-pub(crate) use apt::Apt as Archive;
-pub(crate) use tree::unpack;

@@ -71,13 +71,17 @@ impl Kernel {
     /// From the cache, or fetched into it.
     pub(super) fn find(series: Series, source: &mut Source, tools: &Tools) -> Result<Self> {
         let prefix = format!("linux-image-{series}.");
-        let tree = source.get(&prefix, |archive, dir| {
-            let package = resolve(series, &prefix, archive)?;
+        let package = |archive: &Archive| resolve(series, &prefix, archive);
+        let name = |archive: &Archive| {
+            let package = package(archive)?;
+            Ok(format!("{package}_{}", archive.version(&package)?))
+        };
+        let tree = source.get(&prefix, name, |archive, dir| {
+            let package = package(archive)?;
             eprintln!("fetching {package}");
             archive.download(&package, dir)?;
             unpack(dir)?;
-            prepare(dir, tools).with_context(|| format!("cannot make {package} ready to boot"))?;
-            Ok(format!("{package}_{}", archive.version(&package)?))
+            prepare(dir, tools).with_context(|| format!("cannot make {package} ready to boot"))
         })?;
         Ok(Self { tree })
     }

@@ -1,7 +1,11 @@
 //! Network devices of a guest. None is connected to anything outside it.
 
+use anyhow::{Result, bail};
+use rustix::process::geteuid;
+use std::path::Path;
 use std::process::Command;
 
+const TUN: &str = "/dev/net/tun";
 /// Queue pairs of each device: virtio-net wants two for each CPU before it takes an XDP program,
 /// one to receive and transmit as ever, one for frames that the program sends.
 const QUEUES_PER_CPU: u32 = 2;
@@ -23,6 +27,20 @@ impl Nics {
             Self::None => "",
             Self::Pair => "virtio_net",
         }
+    }
+
+    /// Fails where this machine cannot make the cable.
+    pub(super) fn check(self) -> Result<()> {
+        if self == Self::None {
+            return Ok(());
+        }
+        if !geteuid().is_root() {
+            bail!("network devices of a guest need root; run it as root");
+        }
+        if !Path::new(TUN).exists() {
+            bail!("{TUN} is not there, and network devices of a guest need it; run: modprobe tun");
+        }
+        Ok(())
     }
 
     /// The cable, and QEMU behind it.

@@ -73,6 +73,7 @@ impl Guest {
     }
 
     fn parts(&self) -> Result<(Tools, Kernel)> {
+        self.nics.check()?;
         if std::env::consts::ARCH != "x86_64" {
             bail!(
                 "guests are x86-64 machines, and this is {}",
