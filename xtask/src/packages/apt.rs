@@ -37,15 +37,13 @@ impl Apt {
         let mut update = apt.command("apt-get");
         // Without it a mirror that does not answer is a warning and old lists.
         update.args(["-o", "APT::Update::Error-Mode=any", "update"]);
-        lab::output(&mut update, LIMIT)?
-            .success()
-            .with_context(|| {
-                format!(
-                    "cannot fetch Debian's package lists from {}; guests and peers need them once: \
-                     check the network, or proxy and mirror in /etc/apt, and try again",
-                    mirror.main
-                )
-            })?;
+        ask(&mut update).with_context(|| {
+            format!(
+                "cannot fetch Debian's package lists from {}; guests and peers need them once: \
+                 check the network, or proxy and mirror in /etc/apt, and try again",
+                mirror.main
+            )
+        })?;
         Ok(apt)
     }
 
@@ -199,9 +197,20 @@ fn needs() -> Result<()> {
 }
 
 fn fetch(command: &mut Command, name: &str) -> Result<()> {
-    let done = lab::output(command, LIMIT)?.success();
-    done.with_context(|| format!("cannot fetch package {name} of Debian {RELEASE}"))?;
-    Ok(())
+    ask(command).with_context(|| format!("cannot fetch package {name} of Debian {RELEASE}"))
+}
+
+/// Runs a command of apt. Its error lines are what a person needs; the command itself is long.
+fn ask(command: &mut Command) -> Result<()> {
+    let output = lab::output(command, LIMIT)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let faults = output.stderr.lines().filter(|line| line.starts_with("E: "));
+    match faults.collect::<Vec<_>>().as_slice() {
+        [] => output.success().map(drop),
+        faults => bail!("apt says\n{}", faults.join("\n")),
+    }
 }
 
 /// The package files of a folder.
