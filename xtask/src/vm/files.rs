@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 const CHUNK: usize = 64 * 1024;
 /// As much of the console as a failure shows.
-const LAST_LINES: usize = 40;
+const LAST_LINES: usize = 25;
+const FATAL: [&str; 3] = ["Kernel panic", "Oops", "BUG:"];
 
 /// All files of one guest.
 pub(super) struct Files {
@@ -63,13 +64,19 @@ impl Files {
             .with_context(|| format!("the guest gave {line:?} as exit status"))
     }
 
-    /// The last lines of the console.
+    /// The end of what the console says.
     pub(super) fn last_lines(&mut self) -> String {
-        let console = self.console.all().unwrap_or_default();
-        let lines: Vec<_> = console.lines().collect();
-        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-        last.join("\n")
+        last_lines(&self.console.all().unwrap_or_default())
     }
+}
+
+/// The last lines, and all from the first that tells why the kernel died: a trace may be long.
+fn last_lines(console: &str) -> String {
+    let lines: Vec<_> = console.lines().collect();
+    let fatal = |line: &&str| FATAL.iter().any(|word| line.contains(word));
+    let why = lines.iter().position(fatal).unwrap_or(lines.len());
+    let last = lines.len().saturating_sub(LAST_LINES);
+    lines[why.min(last)..].join("\n")
 }
 
 /// A file that QEMU writes and that is read meanwhile.
@@ -121,5 +128,20 @@ impl Tail {
             Ok(())
         })?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_panic_is_among_the_last_lines() {
+        let trace = "a call\n".repeat(2 * LAST_LINES);
+        let last = last_lines(&format!("booting\nKernel panic: why\n{trace}end\n"));
+        assert!(last.starts_with("Kernel panic: why\na call") && last.ends_with("end"));
+        let last = last_lines(&format!("booting\n{trace}end\n"));
+        assert_eq!(last.lines().count(), LAST_LINES);
+        assert_eq!(last_lines("booting\n"), "booting");
     }
 }
