@@ -4,13 +4,13 @@
 //! [`figures`] are of one path alone. A [`scenario::Comparison`] names two paths, conditions and a
 //! metric. [`paths`] builds each path, a [`subject::Subject`] measures it, and the two take turns.
 
+pub mod bulk;
 pub mod figures;
 pub mod generator;
 pub mod paths;
 pub mod programs;
 pub mod rate;
-pub mod ratio;
+pub mod round_trip;
 pub mod scenario;
 pub mod sink;
 pub mod subject;
-pub mod tcp;

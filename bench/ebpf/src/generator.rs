@@ -12,7 +12,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
-use crate::draw::draw;
+use crate::{bytes::store, draw::draw};
 
 /// Words of the longest head: two Ethernet, two IPv4, a GRE and a UDP header, and a bit.
 const WORDS: usize = 12;
@@ -117,16 +117,4 @@ fn updated(key: u32) -> u16 {
     sum = (sum & 0xFFFF) + (sum >> 16);
     sum = (sum & 0xFFFF) + (sum >> 16);
     !(sum as u16)
-}
-
-#[inline(always)]
-fn store<T>(ctx: &XdpContext, offset: usize, value: T) -> Option<()> {
-    let to = ctx.data() + offset;
-    if to + size_of::<T>() > ctx.data_end() {
-        return None;
-    }
-    // SAFETY: the comparison above saw that all of `T` lies inside the frame, which is this
-    // program's alone while it runs.
-    unsafe { (to as *mut T).write_unaligned(value) };
-    Some(())
 }

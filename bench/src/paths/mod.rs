@@ -1,10 +1,15 @@
 //! Ways for packets, each built between network namespaces of its own.
 
+mod bridge;
 pub mod frames;
 pub mod nve;
+mod ovs;
+mod peer;
 pub mod route;
+mod textbook;
 pub mod topology;
 pub mod twin;
+mod veth;
 
 use std::{any::Any, collections::BTreeMap};
 
@@ -91,12 +96,12 @@ pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
         PathName::NveTc => nve::build(Hook::Tc, scenario),
         PathName::TwinXdp => twin::build(Hook::Xdp, scenario),
         PathName::TwinTc => twin::build(Hook::Tc, scenario),
-        PathName::Veth
-        | PathName::VxlanBridge
-        | PathName::GretapBridge
-        | PathName::OvsKernelGre
-        | PathName::OvsUserGre
-        | PathName::TextbookXdp => Err(Absence::NotAvailable(format!("{path} is not built yet"))),
+        PathName::Veth => veth::build(scenario),
+        PathName::VxlanBridge => bridge::build(bridge::Tunnel::Vxlan, scenario),
+        PathName::GretapBridge => bridge::build(bridge::Tunnel::Gretap, scenario),
+        PathName::OvsKernelGre => ovs::build(ovs::Datapath::Kernel, scenario),
+        PathName::OvsUserGre => ovs::build(ovs::Datapath::User, scenario),
+        PathName::TextbookXdp => textbook::build(scenario),
     }
 }
 

@@ -8,15 +8,14 @@
 //! On one host, `b1` is in `host-a` too, and `host-b` has nothing but its end of the underlay.
 //! Key `k` of a tenant's frame is the address [`key_address`] of `k`; all of them live at `tenant-b`.
 
-use std::{fs::File, net::Ipv4Addr, os::fd::AsFd, process::Command, thread};
+use std::{net::Ipv4Addr, process::Command};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use dataplane_common::id::Mac;
-use rustix::{
-    net::{AddressFamily, SocketType, netdevice::name_to_index, socket},
-    thread::{LinkNameSpaceType, move_into_link_name_space},
-};
+use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
 use xtask::lab::{Netns, run, unique};
+
+pub use xtask::lab::{enter, enter_file, inside};
 
 /// Address of `tenant-a`, without its prefix length of 8.
 pub const TENANT_A: &str = "10.0.0.5";
@@ -210,32 +209,6 @@ pub fn know(netns: &Netns, device: &str, address: &str, mac: Mac) -> Result<()> 
 pub fn take_frames(netns: &Netns, device: &str) -> Result<()> {
     netns.exec(&["ethtool", "-K", device, "gro", "on"])?;
     Ok(())
-}
-
-/// Runs `work` on a thread of its own inside the namespace. Sockets that it makes stay there.
-///
-/// Processes must not be started by `work`: they would die with its thread.
-pub fn inside<T: Send>(netns: &Netns, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let enter = || {
-        enter(netns)?;
-        work()
-    };
-    let done = thread::scope(|scope| scope.spawn(enter).join());
-    done.map_err(|_| anyhow!("a thread in {} panicked", netns.name()))?
-        .with_context(|| format!("in {}", netns.name()))
-}
-
-/// Moves the calling thread into the namespace for good.
-pub fn enter(netns: &Netns) -> Result<()> {
-    let file = File::open(netns.path())
-        .with_context(|| format!("cannot open network namespace {}", netns.name()))?;
-    enter_file(&file).with_context(|| format!("network namespace {}", netns.name()))
-}
-
-/// The same with the file that stands for the namespace.
-pub fn enter_file(file: &File) -> Result<()> {
-    move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
-        .context("cannot enter the namespace")
 }
 
 /// Index of a device.

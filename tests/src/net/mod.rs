@@ -3,7 +3,6 @@
 mod attach;
 mod counts;
 pub mod disk;
-mod inside;
 mod link;
 mod raw;
 mod site;
@@ -16,12 +15,12 @@ mod traffic;
 pub mod watch;
 
 pub use attach::cable;
-pub use inside::inside;
 pub use link::Link;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof, refused};
 pub use tap::TapVm;
 pub use traffic::{ping, tcp, udp};
+pub use xtask::lab::inside;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 
 mod bpffs;
 mod command;
+mod inside;
 mod interrupt;
 pub mod iperf;
 mod names;
@@ -18,6 +19,7 @@ mod wait;
 
 pub use bpffs::{BPFFS, bpffs_mounted, remove_pins};
 pub use command::{Output, PATIENCE, output, run, run_always};
+pub use inside::{enter, enter_file, inside};
 pub use interrupt::{catch_signals, interrupted};
 pub(crate) use names::sweep_folders;
 pub use names::{TempDir, pid_alive, sweep, unique};
