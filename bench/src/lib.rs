@@ -5,12 +5,20 @@
 //! metric. [`paths`] builds each path, a [`subject::Subject`] measures it, and the two take turns.
 
 pub mod bulk;
+pub mod compared;
 pub mod figures;
 pub mod generator;
+pub mod noise;
+pub mod pairs;
 pub mod paths;
+pub mod profile;
 pub mod programs;
 pub mod rate;
+pub mod results;
 pub mod round_trip;
 pub mod scenario;
+pub mod session;
 pub mod sink;
+pub mod stats;
 pub mod subject;
+pub mod workshop;

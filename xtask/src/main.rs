@@ -1,5 +1,6 @@
 //! `cargo xtask VERB`: everything a developer does with this project.
 
+mod bench;
 mod build_ebpf;
 mod demo;
 mod guest;
@@ -50,6 +51,8 @@ enum Verb {
     },
     /// Boot a stock kernel in a virtual machine that sees this one's files, and run a command there
     Vm(guest::Options),
+    /// Measure the dataplane beside its twins and peers, here and in a guest; or look at results
+    Bench(bench::Options),
     /// Answer every HTTP request with one line of text (the demo's tenants do)
     #[command(hide = true)]
     ServeHttp { port: u16, text: String },
@@ -67,6 +70,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Unload { purge } => done(unload::run(purge))?,
         Verb::Demo(options) => demo::run(options)?,
         Verb::Test { filter } => test::run(filter.as_deref())?,
+        Verb::Bench(options) => return bench::run(&options),
         Verb::Vm(options) => return guest::run(options),
     };
     Ok(if yes {

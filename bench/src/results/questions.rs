@@ -1,0 +1,150 @@
+//! What a reader wants to know, and which comparisons answer it.
+
+use crate::scenario::{Comparison, Metric, PathName, Scenario, Sink, Work};
+
+/// One table of a report.
+pub struct Question {
+    /// The heading.
+    pub title: &'static str,
+    /// What to know before reading the table.
+    pub about: &'static str,
+    answers: fn(&Comparison) -> bool,
+}
+
+impl Question {
+    /// Whether a comparison answers it. One may answer several questions.
+    pub fn asks(&self, comparison: &Comparison) -> bool {
+        (self.answers)(comparison)
+    }
+}
+
+/// All questions, in the order of a report.
+pub const QUESTIONS: [Question; 8] = [
+    Question {
+        title: "Size of the tables, and which records are asked for",
+        about: "Share of the packet rate of the do-nothing twin: the same devices, and programs that only redirect.",
+        answers: |of| {
+            let plain = Scenario {
+                records: of.scenario.records,
+                keys: of.scenario.keys,
+                ..at(of)
+            };
+            rate(of) && twin(of) && of.scenario == plain && of.scenario.work == Work::EncapDecap
+        },
+    },
+    Question {
+        title: "Beside other ways",
+        about: "Packet rate of ours over that of the other path, which does the same work for the same frames.",
+        answers: |of| rate(of) && !twin(of),
+    },
+    Question {
+        title: "Length of the frame",
+        about: "Share of the packet rate of the do-nothing twin.",
+        answers: |of| {
+            let plain = Scenario {
+                frame: of.scenario.frame,
+                ..at(of)
+            };
+            rate(of) && twin(of) && of.scenario == plain
+        },
+    },
+    Question {
+        title: "Hooks and kinds of work",
+        about: "Share of the packet rate of the do-nothing twin; drops are counted where they happen.",
+        answers: |of| {
+            let plain = Scenario {
+                work: of.scenario.work,
+                sink: of.scenario.sink,
+                ..at(of)
+            };
+            rate(of) && twin(of) && of.scenario == plain
+        },
+    },
+    Question {
+        title: "Queues",
+        about: "With one generator thread a queue, each on a CPU of its own. The generators share these CPUs with the dataplane.",
+        answers: |of| {
+            let plain = Scenario {
+                queues: of.scenario.queues,
+                ..at(of)
+            };
+            rate(of) && twin(of) && of.scenario == plain
+        },
+    },
+    Question {
+        title: "Updates while packets flow",
+        about: "Records are written again meanwhile, in the tables that packets are looked up in. The twin has no tables.",
+        answers: |of| {
+            let still = Scenario {
+                updates_per_second: 0,
+                ..of.scenario
+            };
+            let plain = Scenario {
+                records: still.records,
+                ..at(of)
+            };
+            rate(of) && twin(of) && still == plain
+        },
+    },
+    Question {
+        title: "TCP",
+        about: "Throughput of ours over that of the other path, between the stacks of two tenants.",
+        answers: |of| matches!(of.metric, Metric::TcpBulk(_)),
+    },
+    Question {
+        title: "Latency",
+        about: "What ours adds to the round trip of one byte over TCP, in microseconds (negative: takes away).",
+        answers: |of| matches!(of.metric, Metric::RoundTripP50 | Metric::RoundTripP99),
+    },
+];
+
+fn rate(of: &Comparison) -> bool {
+    of.metric == Metric::PacketRate
+}
+
+/// Whether it is compared with the do-nothing twin.
+pub fn twin(of: &Comparison) -> bool {
+    matches!(of.twin, PathName::TwinXdp | PathName::TwinTc)
+}
+
+/// The plain point of the path: frames to XDP, skbs to TC.
+pub(super) fn at(of: &Comparison) -> Scenario {
+    let sink = if of.ours == PathName::NveTc {
+        Sink::Skb
+    } else {
+        Sink::Frame
+    };
+    Scenario {
+        sink,
+        ..Scenario::PLAIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{results::sample::against, scenario::Keys};
+
+    fn titles(of: &Comparison) -> Vec<&'static str> {
+        let asked = QUESTIONS.iter().filter(|question| question.asks(of));
+        asked.map(|question| question.title).collect()
+    }
+
+    #[test]
+    fn the_plain_point_is_in_every_table_of_the_twin() {
+        let titles = titles(&against(PathName::NveXdp, PathName::TwinXdp));
+        assert_eq!(titles.len(), 5, "{titles:?}");
+    }
+
+    #[test]
+    fn one_axis_leads_to_one_table() {
+        let mut wide = against(PathName::NveXdp, PathName::TwinXdp);
+        wide.scenario.keys = Keys::Zipf;
+        assert_eq!(titles(&wide), [QUESTIONS[0].title]);
+        let mut long = against(PathName::NveXdp, PathName::TwinXdp);
+        long.scenario.frame = 1514;
+        assert_eq!(titles(&long), [QUESTIONS[2].title]);
+        let peer = against(PathName::NveTc, PathName::VxlanBridge);
+        assert_eq!(titles(&peer), [QUESTIONS[1].title]);
+    }
+}

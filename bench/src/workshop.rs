@@ -1,0 +1,42 @@
+//! Makes of a path and a metric what can be measured.
+
+use crate::{
+    bulk::Bulk,
+    paths::{self, Absence},
+    rate::Rate,
+    round_trip::RoundTrip,
+    scenario::{Metric, PathName, Scenario},
+    session::Workshop,
+    subject::Subject,
+};
+
+/// The paths of [`paths::build`].
+pub struct Paths;
+
+impl Workshop for Paths {
+    fn subject(
+        &mut self,
+        path: PathName,
+        scenario: &Scenario,
+        metric: Metric,
+    ) -> Result<Box<dyn Subject>, Absence> {
+        let scenario = possible(path, *scenario);
+        let built = paths::build(path, &scenario)?;
+        Ok(match metric {
+            Metric::PacketRate => Rate::new(built, &scenario)?,
+            Metric::TcpBulk(streams) => Box::new(Bulk::new(built, streams)?),
+            Metric::RoundTripP50 => Box::new(RoundTrip::new(built, 50.0)?),
+            Metric::RoundTripP99 => Box::new(RoundTrip::new(built, 99.0)?),
+        })
+    }
+}
+
+/// A twin has no records to write again: the whole price of updates is that of ours.
+fn possible(path: PathName, scenario: Scenario) -> Scenario {
+    let twin = matches!(path, PathName::TwinXdp | PathName::TwinTc);
+    let updates_per_second = if twin { 0 } else { scenario.updates_per_second };
+    Scenario {
+        updates_per_second,
+        ..scenario
+    }
+}
