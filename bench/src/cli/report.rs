@@ -54,13 +54,13 @@ pub(crate) fn report(options: &Report) -> Result<ExitCode> {
     if let Some(folder) = &options.plots {
         let drawn = plot::draw(&results, folder)?;
         text += &pictures(&drawn, options.markdown.as_deref());
-        drawn
-            .iter()
-            .for_each(|path| eprintln!("drawn: {}", path.display()));
+        for path in &drawn {
+            eprintln!("drawn: {}", path.display());
+        }
     }
     match &options.markdown {
         Some(path) => {
-            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         }
         None => print!("{text}"),
     }
