@@ -2,7 +2,6 @@
 
 use super::{Netns, run};
 use anyhow::{Context, Result};
-use std::process::Command;
 
 /// Room for an inner frame of 1500 bytes and the outer headers, as a fabric would be set up.
 const UNDERLAY_MTU: &str = "1600";
@@ -73,13 +72,13 @@ impl Topology {
 }
 
 fn cable([a, b]: &[Host; 2]) -> Result<()> {
-    let ends = ["name", "eth0", "mtu", UNDERLAY_MTU, "netns"];
-    let mut link = Command::new("ip");
-    link.args(["link", "add"])
-        .args(ends)
-        .arg(a.netns.name())
-        .args(["type", "veth", "peer"]);
-    link.args(ends).arg(b.netns.name());
+    let end = ["name", "eth0", "mtu", UNDERLAY_MTU];
+    // From inside: older kernels (6.1 and 6.12 do) want the name to be free where the request
+    // comes from too, and a machine may well have an `eth0`.
+    let mut link = a.netns.command("ip");
+    link.args(["link", "add"]).args(end);
+    link.args(["type", "veth", "peer"]).args(end);
+    link.args(["netns", b.netns.name()]);
     run(&mut link).context("cannot make the underlay")?;
     for host in [a, b] {
         host.netns.exec(&[
