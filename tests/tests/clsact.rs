@@ -1,8 +1,8 @@
 //! The hook of kernels older than tcx, forced: the same jobs as with tcx.
 
 use anyhow::{Result, ensure};
-use dataplane_tests::net::{PacketSocket, SOON, Site, ping, proof, tcp, udp};
-use xtask::lab::wait_until;
+use dataplane_tests::net::{PacketSocket, SOON, Site, has_tcx, ping, proof, tcp, udp};
+use xtask::lab::{skip, wait_until};
 
 const B: &str = "10.0.0.7";
 
@@ -60,7 +60,13 @@ fn clsact_carries_tenants_with_xdp_uplinks() {
 #[ignore = "needs root: cargo xtask test"]
 fn the_hook_changes_over_a_restart() {
     proof(Site::up("clschg", "tc"), |site| {
-        for hook in ["clsact", "tcx"] {
+        // Kernels before 6.6 have no tcx to go back to.
+        let hooks = if has_tcx() {
+            &["clsact", "tcx"][..]
+        } else {
+            &["clsact"]
+        };
+        for hook in hooks {
             site.nves[0].stop();
             site.nves[0].spec_mut().flags = vec![format!("--tc-hook={hook}")];
             site.resume(0)?;
@@ -70,12 +76,33 @@ fn the_hook_changes_over_a_restart() {
                 .host(0)
                 .exec(&["tc", "filter", "show", "dev", "eth0", "ingress"])?;
             ensure!(
-                filters.stdout.contains("nve_tc") == (hook == "clsact"),
+                filters.stdout.contains("nve_tc") == (*hook == "clsact"),
                 "{}",
                 filters.stdout
             );
         }
         site.conserved()
+    });
+}
+
+/// What this kernel lacks is said before anything is touched.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn tcx_on_a_kernel_without_it_is_refused() {
+    if has_tcx() {
+        return skip("this kernel has tcx");
+    }
+    proof(Site::up("clsold", "tc"), |site| {
+        site.nves[0].stop();
+        site.nves[0].spec_mut().flags = vec!["--tc-hook=tcx".to_owned()];
+        let said = format!("{:#}", site.resume(0).expect_err("it started"));
+        ensure!(said.contains("--tc-hook tcx needs kernel 6.6"), "{said}");
+        // The dataplane goes on, and the next start has it.
+        talk(site)?;
+        site.nves[0].spec_mut().flags.clear();
+        site.resume(0)?;
+        site.ready()?;
+        talk(site)
     });
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use dataplane_tests::{
     net::{
-        PacketSocket, SOON, Site, TapVm, ping, proof,
+        PacketSocket, SOON, Site, TapVm, has_tcx, ping, proof,
         watch::{good, good_comes_first},
     },
     packet::who_has,
@@ -160,7 +160,8 @@ fn a_tap_is_down_until_its_programs_are_attached_and_for_root_alone() {
         site.start(0, "tc")?;
         // Folders where the links' pins will be: nothing can be attached.
         let links = site.nves[0].spec().pin.join("links");
-        let pins: Vec<_> = (2..60).map(|n| links.join(format!("tc-{n}"))).collect();
+        let hook = if has_tcx() { "tc" } else { "clsact" };
+        let pins: Vec<_> = (2..60).map(|n| links.join(format!("{hook}-{n}"))).collect();
         let (taken, blocked): (Vec<_>, _) = pins.into_iter().partition(|pin| pin.exists());
         ensure!(taken.len() == 1, "the uplink has no link");
         for pin in &blocked {

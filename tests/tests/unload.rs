@@ -7,13 +7,13 @@ use aya::programs::{
 };
 use dataplane_tests::{
     net::{
-        SOON, Site, inside, ping, proof,
+        SOON, Site, has_tcx, inside, ping, proof,
         traces::{Objects, all_traces},
     },
     stranger::stranger,
 };
 use std::path::Path;
-use xtask::lab::{Netns, NveSpec, run, wait_until};
+use xtask::lab::{Netns, NveSpec, run, skip, wait_until};
 
 const VMS: [&str; 5] = ["blue-vm1", "blue-vm2", "blue-vm3", "red-vm1", "red-vm2"];
 
@@ -123,6 +123,9 @@ fn comes_and_goes(site: &mut Site, mode: &str, hook: &str) -> Result<()> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn unload_leaves_nothing_of_tcx() {
+    if !has_tcx() {
+        return skip("this kernel has no tcx");
+    }
     for mode in ["tc", "xdp"] {
         proof(Site::bare("unltcx", &VMS), |site| {
             comes_and_goes(site, mode, "tcx")

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
 async fn run(settings: Settings) -> Result<()> {
     // Said before anything is touched, a privilege that is missing is the whole story.
     require::machine()?;
+    require::settings(&settings)?;
     require::bpffs(&settings.pin)?;
     let pin = settings.pin.clone();
     let lock = lock::folder(&pin)?;

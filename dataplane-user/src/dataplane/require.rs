@@ -13,6 +13,8 @@ use rustix::{
     thread::{CapabilitySet, capabilities},
 };
 
+use crate::settings::{KeepAlive, Settings, TcHook};
+
 /// A missing privilege or kernel feature (exit code 7).
 #[derive(Debug, thiserror::Error)]
 pub enum Lack {
@@ -37,6 +39,16 @@ pub enum Lack {
     Memlock {
         /// The limit, bytes.
         limit: u64,
+        /// The running kernel.
+        kernel: String,
+    },
+    /// A setting for later kernels.
+    #[error("{flag} needs kernel {since}, and this is {kernel}; use the default, auto")]
+    Setting {
+        /// The flag with its value.
+        flag: &'static str,
+        /// The first kernel that can do it.
+        since: &'static str,
         /// The running kernel.
         kernel: String,
     },
@@ -71,6 +83,34 @@ pub fn machine() -> Result<(), Lack> {
     KernelVersion::current().map_or(Ok(()), |kernel| check_memlock(kernel, limit))
 }
 
+/// Checks that the kernel can do what the settings ask for. Found out later, a dataplane that
+/// runs already would have lost its uplinks.
+pub fn settings(settings: &Settings) -> Result<(), Lack> {
+    let (hook, neighbours) = (settings.tc_hook, settings.neighbours);
+    KernelVersion::current().map_or(Ok(()), |kernel| check_version(kernel, hook, neighbours))
+}
+
+fn check_version(kernel: KernelVersion, hook: TcHook, neighbours: KeepAlive) -> Result<(), Lack> {
+    let lack = |flag, since| Lack::Setting {
+        flag,
+        since,
+        kernel: release(),
+    };
+    if hook == TcHook::Tcx && kernel < KernelVersion::new(6, 6, 0) {
+        return Err(lack("--tc-hook tcx", "6.6"));
+    }
+    if neighbours == KeepAlive::Managed && kernel < KernelVersion::new(5, 16, 0) {
+        return Err(lack("--neighbours managed", "5.16"));
+    }
+    Ok(())
+}
+
+/// What the running kernel calls itself.
+fn release() -> String {
+    let name = rustix::system::uname();
+    name.release().to_string_lossy().into_owned()
+}
+
 /// Makes sure that `pin` lies on a bpffs; mounts one on `/sys/fs/bpf` if it lies
 /// below that, else on `pin` itself.
 pub fn bpffs(pin: &Path) -> Result<(), Lack> {
@@ -98,10 +138,7 @@ fn check_memlock(kernel: KernelVersion, limit: Option<u64>) -> Result<(), Lack> 
     match limit {
         Some(limit) if kernel < KernelVersion::new(5, 11, 0) => Err(Lack::Memlock {
             limit,
-            kernel: rustix::system::uname()
-                .release()
-                .to_string_lossy()
-                .into_owned(),
+            kernel: release(),
         }),
         Some(_) | None => Ok(()),
     }
@@ -176,6 +213,22 @@ mod tests {
         assert!(check_memlock(old, None).is_ok());
         let lack = check_memlock(old, Some(65_536)).expect_err("too little");
         assert!(lack.to_string().contains("65536 bytes"));
+    }
+
+    #[test]
+    fn settings_for_later_kernels_are_refused() {
+        let kernel = KernelVersion::new;
+        let (tcx, managed) = (TcHook::Tcx, KeepAlive::Managed);
+        assert!(check_version(kernel(6, 6, 0), tcx, managed).is_ok());
+        let lack = check_version(kernel(6, 5, 9), tcx, managed).expect_err("no tcx there");
+        assert!(
+            lack.to_string()
+                .starts_with("--tc-hook tcx needs kernel 6.6, and this is ")
+        );
+        assert!(check_version(kernel(6, 1, 0), TcHook::Auto, managed).is_ok());
+        let lack = check_version(kernel(5, 15, 9), TcHook::Clsact, managed);
+        assert!(lack.is_err_and(|lack| lack.to_string().contains("5.16")));
+        assert!(check_version(kernel(5, 15, 9), TcHook::Auto, KeepAlive::Probe).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod attach;
 mod counts;
 pub mod disk;
+mod kernel;
 mod link;
 mod raw;
 mod site;
@@ -15,6 +16,7 @@ mod traffic;
 pub mod watch;
 
 pub use attach::cable;
+pub use kernel::has_tcx;
 pub use link::Link;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof, refused};

@@ -1,6 +1,6 @@
 //! What a dataplane could leave behind: in a namespace, in the kernel, among the pins.
 
-use super::{SOON, inside};
+use super::{SOON, has_tcx, inside};
 use anyhow::{Context, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
 use libbpf_rs::query::{LinkInfoIter, MapInfoIter, ProgInfoIter};
@@ -45,6 +45,9 @@ fn devices(netns: &Netns) -> Result<Vec<String>> {
 }
 
 fn at_tcx(netns: &Netns, device: &str) -> Result<usize> {
+    if !has_tcx() {
+        return Ok(0);
+    }
     inside(netns, || {
         let query = |direction| SchedClassifier::query_tcx(device, direction);
         let (_, ingress) = query(TcAttachType::Ingress)?;
