@@ -7,7 +7,7 @@ use super::{
     foreign::{self, Foreign},
     links::{self, Device, Hook, LinkFailure, pin_path},
     load::{TC_EGRESS, TC_INGRESS, XDP_EGRESS, XDP_INGRESS},
-    qdisc, running,
+    qdisc, queues, running,
 };
 use crate::{policy::document::PortMode, settings::UplinkMode};
 
@@ -140,6 +140,15 @@ impl Dataplane {
         driver: Option<&str>,
     ) -> Result<(), Error> {
         let pin = self.pin_for("xdp", device)?;
+        let new = !pin.exists();
+        if let Some(reason) = queues::hazard(&device.name).filter(|_| new) {
+            return Err(Error::Attach {
+                program: name,
+                interface: device.name.clone(),
+                reason,
+                lack: true,
+            });
+        }
         let Err(failure) = links::xdp(self.xdp(name)?, device, &pin) else {
             return Ok(());
         };

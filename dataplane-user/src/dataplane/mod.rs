@@ -3,7 +3,7 @@
 //! * [`require`]: what the machine must have.
 //! * [`load`]: the object and its pinned maps.
 //! * [`adopt`], [`layout`] and [`running`]: what an earlier nved left, and whether it can stay.
-//! * [`attach`], [`detach`], [`links`], [`clsact`] and [`qdisc`]: programs on devices; [`foreign`]: those of others.
+//! * [`attach`], [`detach`], [`links`], [`clsact`], [`qdisc`] and [`queues`]: programs on devices; [`foreign`]: those of others.
 //! * [`maps`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ pub mod load;
 pub mod maps;
 pub mod namespace;
 pub mod qdisc;
+mod queues;
 pub mod read;
 pub mod require;
 pub mod running;

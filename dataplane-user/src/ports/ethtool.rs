@@ -1,4 +1,4 @@
-//! Ethtool ioctls: a device's driver, and its generic receive offload (GRO).
+//! Ethtool ioctls: a device's driver, its channels, and its generic receive offload (GRO).
 
 use std::{ffi::c_void, io};
 
@@ -15,6 +15,24 @@ pub fn driver(interface: impl AsRef<[u8]>) -> io::Result<String> {
     let end = info.driver.iter().position(|byte| *byte == 0);
     let name = &info.driver[..end.unwrap_or(info.driver.len())];
     Ok(String::from_utf8_lossy(name).into_owned())
+}
+
+/// Pairs of a receive and a transmit queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channels {
+    /// So many are in use.
+    pub used: u32,
+    /// So many are there.
+    pub most: u32,
+}
+
+/// The combined channels of an interface.
+pub fn channels(interface: impl AsRef<[u8]>) -> io::Result<Channels> {
+    let mut words = [0_u32; 9];
+    words[0] = GET_CHANNELS;
+    call(interface, (&raw mut words).cast())?;
+    let [_, _, _, _, most, _, _, _, used] = words;
+    Ok(Channels { used, most })
 }
 
 /// Whether GRO is on.
@@ -40,6 +58,8 @@ pub fn set_gro(interface: impl AsRef<[u8]>, on: bool) -> io::Result<()> {
 // linux/ethtool.h, linux/sockios.h
 const SIOCETHTOOL: u64 = 0x8946;
 const GET_DRIVER: u32 = 0x0000_0003;
+/// Its argument, `struct ethtool_channels`, is nine words.
+const GET_CHANNELS: u32 = 0x0000_003c;
 const GET_GRO: u32 = 0x0000_002b;
 const SET_GRO: u32 = 0x0000_002c;
 
@@ -63,8 +83,8 @@ struct Value {
 fn call(interface: impl AsRef<[u8]>, data: *mut c_void) -> io::Result<()> {
     let mut argument = ifreq::named(interface)?;
     argument.ifr_ifru.ifru_data = data.cast();
-    // SAFETY: `named` ended the name in a zero, and `data` is one of the two structs of this
-    // file, whose command word names its layout.
+    // SAFETY: `named` ended the name in a zero, and `data` is one of the structs and
+    // arrays of this file, whose first word, the command, names its layout.
     unsafe { ifreq::call(SIOCETHTOOL, &mut argument) }
 }
 
@@ -76,6 +96,7 @@ mod tests {
     fn an_unknown_interface_is_an_error() {
         assert!(driver("no-such-if0").is_err());
         assert!(gro("no-such-if0").is_err());
+        assert!(channels("no-such-if0").is_err());
         assert!(driver("a-name-longer-than-any-interface").is_err());
     }
 }
