@@ -9,6 +9,7 @@ pub mod model;
 pub mod net;
 pub mod other_build;
 pub mod packet;
+pub mod peer;
 pub mod policy;
 pub mod prog_run;
 pub mod stranger;

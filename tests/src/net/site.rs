@@ -12,6 +12,15 @@ use xtask::lab::{
 const DEMO: &str = include_str!("../../../examples/demo.yaml");
 const VMS: [&str; 4] = ["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"];
 
+/// What makes a veth hand over more than one frame of a wire at a time.
+const OFFLOADS: [&str; 5] = [
+    "tx",
+    "tso",
+    "gso",
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+];
+
 /// Everything that a test has up. The order of the fields is the order of taking it down.
 #[derive(Debug)]
 pub struct Site {
@@ -102,23 +111,16 @@ impl Site {
 
     /// Makes the uplinks hand over what a wire would: whole frames of one segment each.
     pub fn like_wires(&self) -> Result<()> {
-        for host in &self.topology.hosts {
-            host.netns.exec(&[
-                "ethtool",
-                "-K",
-                "eth0",
-                "tx",
-                "off",
-                "tso",
-                "off",
-                "gso",
-                "off",
-                "tx-gre-segmentation",
-                "off",
-                "tx-gre-csum-segmentation",
-                "off",
-            ])?;
+        (0..2).try_for_each(|host| self.like_a_wire(host))
+    }
+
+    /// [`Site::like_wires`] for what one host sends.
+    pub fn like_a_wire(&self, host: usize) -> Result<()> {
+        let mut off = vec!["ethtool", "-K", "eth0"];
+        for feature in OFFLOADS {
+            off.extend([feature, "off"]);
         }
+        self.host(host).exec(&off)?;
         Ok(())
     }
 
