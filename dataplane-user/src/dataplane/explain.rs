@@ -23,6 +23,9 @@ pub(super) fn tc(failure: &LinkFailure, hook: Hook) -> String {
         (Some(libc::EEXIST), Hook::Clsact) => {
             "a filter of somebody else has priority 25944 and handle 1, and nved displaces nobody; remove it (`tc filter show dev DEV ingress`), or use `--tc-hook tcx`".to_owned()
         }
+        (Some(libc::ENOENT), Hook::Clsact) => {
+            "the kernel has no clsact qdisc or no bpf classifier, or cannot load their modules by itself; run `modprobe -a sch_ingress cls_bpf`".to_owned()
+        }
         (_, _) => format!("{}; see --tc-hook", chain(failure)),
     }
 }
@@ -87,6 +90,8 @@ mod tests {
             text,
             "its driver e1000 has no native XDP; use `--uplink-mode tc`"
         );
+        let text = tc(&failure(libc::ENOENT), Hook::Clsact);
+        assert!(text.ends_with("run `modprobe -a sch_ingress cls_bpf`"));
         let other = Foreign {
             hook: "xdp",
             id: 17,

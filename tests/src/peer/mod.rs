@@ -61,7 +61,7 @@ const POLICY: &str = include_str!("../../fixtures/policy/good/foreign-peer.yaml"
 ///
 /// `flow_id` is a value of the policy's `flowId`.
 pub fn site(name: &str, mode: &str, flow_id: &str) -> Result<Site> {
-    modules(&["veth", "sch_ingress"])?;
+    modules(NEEDED)?;
     let vms = ["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"];
     let mut site = Site::bare(name, &vms)?;
     if mode == "xdp" {
@@ -79,6 +79,9 @@ pub fn policy(site: &Site, flow_id: &str) -> String {
     let flow = format!("flowId: {flow_id}");
     site.own(POLICY).replace("flowId: none", &flow)
 }
+
+/// What sites and `nved` need: before Linux 6.6 a qdisc and its classifier.
+const NEEDED: &[&str] = &["veth", "sch_ingress", "cls_bpf"];
 
 /// Loads kernel modules: in a guest nobody else does.
 pub fn modules(names: &[&str]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Two hosts with a multi-queue virtio-net NIC each, cabled to each other outside the guest.
 
-use super::{OURS, THEIRS, modules};
+use super::{NEEDED, OURS, THEIRS, modules};
 use crate::net::{SOON, Site};
 use anyhow::{Context, Result, ensure};
 use std::{fs, process::Command};
@@ -23,7 +23,7 @@ pub fn there() -> Result<bool> {
 ///
 /// A NIC keeps a queue for each CPU, as the kernel gives it: the driver takes the others for XDP.
 pub fn bare(name: &str) -> Result<Site> {
-    modules(&["veth", "sch_ingress"])?;
+    modules(NEEDED)?;
     let site = Site::bare(name, &VMS)?;
     // The other end goes with it.
     site.host(0).exec(&["ip", "link", "delete", "eth0"])?;
