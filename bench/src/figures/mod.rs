@@ -94,9 +94,9 @@ impl Plan {
         Self {
             records: vec![1024, 65_536, 1 << 20, 1 << 23],
             policies: vec![65_536, 1 << 20],
-            trials: 9,
-            policy_trials: 3,
-            packets: 65_536,
+            trials: 5,
+            policy_trials: 2,
+            packets: 32_768,
             seed,
         }
     }

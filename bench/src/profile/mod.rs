@@ -59,10 +59,10 @@ pub const PROFILES: [Profile; 3] = [
     },
     Profile {
         name: "full",
-        about: "what is published, 35 to 45 minutes",
+        about: "what is published, about half an hour",
         rules: Rules {
-            half: Duration::from_secs(1),
-            max_pairs: 12,
+            half: Duration::from_millis(600),
+            max_pairs: 9,
             demands: Demands {
                 min_pairs: 5,
                 tolerance: 0.05,
