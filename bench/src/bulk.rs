@@ -1,4 +1,5 @@
 //! TCP bulk over a path, by iperf3: tenant to tenant, with the offloads that the path leaves on.
+//! Client and server keep to the first and the last CPU that this process may use.
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
@@ -9,6 +10,7 @@ use xtask::lab::{
 };
 
 use crate::{
+    generator::cpus,
     paths::{Absence, Built},
     subject::{Measured, Subject},
 };
@@ -22,6 +24,8 @@ pub struct Bulk {
     built: Built,
     server: &'static str,
     streams: u32,
+    /// Where the scheduler puts client and server would otherwise decide.
+    cpus: Option<(usize, usize)>,
 }
 
 impl Bulk {
@@ -32,11 +36,13 @@ impl Bulk {
             let why = "needs iperf3: apt-get install iperf3";
             return Err(Absence::NotAvailable(why.to_owned()));
         }
+        let cpus = cpus::allowed()?;
         Ok(Self {
             _server: iperf::serve(&built.sink.netns, PORT)?,
             built,
             server,
             streams,
+            cpus: cpus.first().copied().zip(cpus.last().copied()),
         })
     }
 }
@@ -50,6 +56,7 @@ impl Subject for Bulk {
             port: PORT,
             seconds: u32::try_from(Duration::from_secs_f64(seconds).as_secs())?,
             streams: self.streams,
+            cpus: self.cpus,
         };
         let done = iperf::transfer(&self.built.source.netns, &ask)?;
         Ok(Measured {

@@ -35,7 +35,12 @@ pub struct Comparison {
     pub text: String,
     /// Rows that are worse.
     pub worse: usize,
+    /// Of the runs that are compared: changes up to it are none.
+    tolerance: f64,
 }
+
+/// A figure with fewer trials says too little of how it wobbles.
+const TRIALS: usize = 5;
 
 /// Compares the runs that both files have, kernel by kernel. An error: they have none in common.
 pub fn compare(old: &Results, new: &Results) -> Result<Comparison> {
@@ -54,21 +59,25 @@ pub fn compare(old: &Results, new: &Results) -> Result<Comparison> {
     }
     ensure!(
         compared > 0,
-        "there is nothing to compare: the first file is of {}, the second of {}; paths are compared within one kernel and machine kind only",
+        "there is nothing to compare: the first file is of {}, the second of {}; results are compared within one kernel, machine kind and profile only",
         places(old),
         places(new)
     );
     Ok(comparison)
 }
 
-/// Ratios of two runs mean the same only on the same kernel and the same kind of machine.
+/// Results of two runs mean the same only on the same kernel and kind of machine, by one profile.
 fn same_place(one: &Run, two: &Run) -> bool {
-    (&one.kernel, one.machine) == (&two.kernel, two.machine)
+    let place = |run: &Run| (run.kernel.clone(), run.machine, run.profile.clone());
+    place(one) == place(two)
 }
 
 fn places(results: &Results) -> String {
     let place =
-        |recorded: &Recorded| format!("kernel {} ({})", recorded.run.kernel, recorded.run.machine);
+        |recorded: &Recorded| {
+            let Run { kernel, machine, profile, .. } = &recorded.run;
+            format!("kernel {kernel} ({machine}, profile {profile})")
+        };
     results
         .runs
         .iter()
@@ -80,6 +89,7 @@ fn places(results: &Results) -> String {
 impl Comparison {
     fn runs(&mut self, before: &Recorded, after: &Recorded) {
         let (old, new) = (Summary::of(before), Summary::of(after));
+        self.tolerance = old.run.demands.tolerance.max(new.run.demands.tolerance);
         let (from, to) = (&old.run.revision, &new.run.revision);
         let _ = writeln!(
             self.text,
@@ -117,7 +127,11 @@ impl Comparison {
             );
         };
         if let (Some(from), Some(to)) = (before.estimate, after.estimate) {
-            let change = changed(from, to, before.compared == Compared::Difference);
+            let tolerance = match after.compared {
+                Compared::Ratio => self.tolerance * from.median,
+                Compared::Difference => self.tolerance * after.twin.unwrap_or_default(),
+            };
+            let change = changed((from, to), tolerance, after.compared == Compared::Difference);
             self.change(&title, change, &told(after, from, to));
         }
     }
@@ -142,13 +156,19 @@ impl Comparison {
             let Some(before) = old.figures.iter().find(same) else {
                 continue;
             };
+            let title = format!("{} {}", figure.name, markdown::figures::parameters(figure));
+            if before.trials.len().min(figure.trials.len()) < TRIALS {
+                self.say(&title, &format!("not compared: fewer than {TRIALS} trials"));
+                continue;
+            }
             let both = Estimate::of(&before.trials, 0).zip(Estimate::of(&figure.trials, 0));
             let Some((from, to)) = both.filter(|_| before.unit == figure.unit) else {
                 continue;
             };
-            let title = format!("{} {}", figure.name, markdown::parameters(figure));
             let told = format!("{} {}", ratio(from, to), figure.unit);
-            self.change(&title, changed(from, to, less_is_better(figure)), &told);
+            let tolerance = self.tolerance * from.median;
+            let change = changed((from, to), tolerance, less_is_better(figure));
+            self.change(&title, change, &told);
         }
     }
 
@@ -173,9 +193,14 @@ fn title(line: &Line) -> String {
     format!("{paths}, {}", words::conditions(comparison))
 }
 
-/// Judges by intervals that have nothing in common.
-pub fn changed(from: Estimate, to: Estimate, less_is_better: bool) -> Change {
-    if from.overlaps(to) {
+/// Judges by intervals that have nothing in common, and medians further apart than `tolerance`: of
+/// very many rows some have disjoint intervals by chance.
+pub fn changed(
+    (from, to): (Estimate, Estimate),
+    tolerance: f64,
+    less_is_better: bool,
+) -> Change {
+    if from.overlaps(to) || (to.median - from.median).abs() <= tolerance {
         return Change::NoneShown;
     }
     if (to.median < from.median) == less_is_better {
@@ -205,8 +230,8 @@ fn ratio(from: Estimate, to: Estimate) -> String {
     let share = |to: f64, from: f64| (to / from - 1.0) * 100.0;
     format!(
         "{} to {}, {:+.1} % ({:+.1} to {:+.1} %)",
-        markdown::scaled(from.median),
-        markdown::scaled(to.median),
+        markdown::figures::scaled(from.median),
+        markdown::figures::scaled(to.median),
         share(to.median, from.median),
         share(to.low, from.high),
         share(to.high, from.low)

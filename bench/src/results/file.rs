@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
-use super::row::{FORMAT, Row, Run};
+use super::{
+    merge,
+    row::{FORMAT, Row, Run},
+};
 
 /// Writes rows to the end of a file.
 pub struct Writer {
@@ -76,7 +79,7 @@ pub struct Recorded {
 /// A result file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Results {
-    /// One a kernel, in the order of the file.
+    /// One a kernel, machine and profile, in the order of the file.
     pub runs: Vec<Recorded>,
     /// The number of the last line, where it is cut off in its middle.
     pub truncated: Option<usize>,
@@ -117,6 +120,7 @@ impl Results {
             }
         }
         ensure!(!results.runs.is_empty(), "{name}: no run is in it");
+        results.runs = merge::merged(results.runs);
         Ok(results)
     }
 

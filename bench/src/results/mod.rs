@@ -6,6 +6,7 @@
 pub mod compare;
 pub mod file;
 pub mod markdown;
+mod merge;
 pub mod plot;
 pub mod questions;
 pub mod readme;

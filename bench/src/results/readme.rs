@@ -98,13 +98,15 @@ fn cells(line: &Line) -> [String; 4] {
         Found::Missing { path, why, failed } => {
             (markdown::missing(path.as_str(), why, *failed), None)
         }
-        Found::Measured { verdict, .. } => {
+        Found::Measured {
+            verdict, overloaded, ..
+        } => {
             let clear = verdict.estimate.filter(|_| verdict.doubt.is_none());
             let middle =
                 clear.map(|estimate| format!("**{}**", words::middle(verdict.compared, estimate)));
             let interval = clear.map(|estimate| words::interval(verdict.compared, estimate));
             (
-                middle.unwrap_or_else(|| "inconclusive".to_owned()),
+                middle.unwrap_or_else(|| "inconclusive".to_owned()) + &markdown::beyond(overloaded),
                 interval,
             )
         }

@@ -8,6 +8,7 @@ use crate::{
     compared::{Pair, Verdict},
     figures::Figure,
     scenario::{Comparison, PathName},
+    stats::median,
 };
 
 /// A run in short.
@@ -39,6 +40,8 @@ pub enum Found {
         verdict: Verdict,
         /// Pairs that do not count.
         discarded: usize,
+        /// Paths that were sent far more than they carry, and the share that arrived.
+        overloaded: Vec<(PathName, f64)>,
     },
     /// One of the paths cannot be had.
     Missing {
@@ -87,10 +90,15 @@ impl<'r> Summary<'r> {
     }
 }
 
+/// A path of which less arrives than this was not measured at its limit, but beyond it.
+const ENOUGH: f64 = 0.9;
+
 /// The rows of a comparison.
 struct Gathered<'r> {
     comparison: Comparison,
     pairs: Vec<Pair>,
+    /// Of each half that counts: the path, and the share of its packets that arrived.
+    arrived: Vec<(PathName, f64)>,
     discarded: usize,
     first: Option<&'r Trial>,
     missing: Option<&'r Unavailable>,
@@ -104,6 +112,7 @@ fn gather<'g, 'r>(all: &'g mut Vec<Gathered<'r>>, comparison: Comparison) -> &'g
         all.push(Gathered {
             comparison,
             pairs: Vec::new(),
+            arrived: Vec::new(),
             discarded: 0,
             first: None,
             missing: None,
@@ -111,6 +120,15 @@ fn gather<'g, 'r>(all: &'g mut Vec<Gathered<'r>>, comparison: Comparison) -> &'g
         all.len() - 1
     });
     &mut all[index]
+}
+
+/// The share of the packets that were sent that arrived.
+fn arrived(half: &Trial) -> Option<f64> {
+    let count = |name: &str| half.details.get(name).copied();
+    let (sent, received) = (count("sent")?, count("received")?);
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let share = received as f64 / sent.max(1) as f64;
+    Some(share)
 }
 
 impl<'r> Gathered<'r> {
@@ -135,9 +153,25 @@ impl<'r> Gathered<'r> {
         let values = value(self.comparison.ours).zip(value(self.comparison.twin));
         self.pairs
             .extend(values.map(|(ours, twin)| Pair { ours, twin }));
+        let shares = [first, trial].map(|half| Some((half.path, arrived(half)?)));
+        self.arrived.extend(shares.into_iter().flatten());
+    }
+
+    fn overloaded(&self) -> Vec<(PathName, f64)> {
+        let of = |path: PathName| {
+            let shares = self.arrived.iter().filter(|(other, _)| *other == path);
+            let shares: Vec<f64> = shares.map(|(_, share)| *share).collect();
+            Some((path, median(&shares)?))
+        };
+        [self.comparison.ours, self.comparison.twin]
+            .into_iter()
+            .filter_map(of)
+            .filter(|(_, share)| *share < ENOUGH)
+            .collect()
     }
 
     fn line(self, run: &Run) -> Line {
+        let overloaded = self.overloaded();
         let Self {
             comparison,
             discarded,
@@ -152,6 +186,7 @@ impl<'r> Gathered<'r> {
             None => Found::Measured {
                 verdict: Verdict::of(comparison.metric, &self.pairs, &run.demands, run.seed),
                 discarded,
+                overloaded,
             },
         };
         Line { comparison, found }
@@ -167,7 +202,10 @@ mod tests {
     fn pairs_are_found_again_and_discarded_ones_counted() {
         let results = sample::results();
         let summary = Summary::of(&results.runs[0]);
-        let Found::Measured { verdict, discarded } = &summary.lines[0].found else {
+        let Found::Measured {
+            verdict, discarded, ..
+        } = &summary.lines[0].found
+        else {
             panic!("{:?}", summary.lines[0]);
         };
         assert_eq!((verdict.used, *discarded), (3, 1));
@@ -187,6 +225,29 @@ mod tests {
             .collect();
         assert_eq!(missing.len(), 1);
         assert_eq!(missing[0].comparison.twin, PathName::GretapBridge);
+    }
+
+    #[test]
+    fn a_path_that_loses_most_of_what_it_is_sent_is_named() {
+        let mut rows = sample::rows();
+        for row in &mut rows {
+            if let Row::Trial(trial) = row
+                && trial.path == PathName::VxlanBridge
+            {
+                trial.details.insert("sent".to_owned(), 1000);
+                trial.details.insert("received".to_owned(), 80);
+            }
+        }
+        let results = sample::of(&rows);
+        let lines = Summary::of(&results.runs[0]).lines;
+        let told: Vec<_> = lines
+            .iter()
+            .filter_map(|line| match &line.found {
+                Found::Measured { overloaded, .. } => overloaded.first().copied(),
+                Found::Missing { .. } => None,
+            })
+            .collect();
+        assert_eq!(told, [(PathName::VxlanBridge, 0.08)]);
     }
 
     #[test]

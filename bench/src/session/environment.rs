@@ -87,7 +87,6 @@ fn cpu(cpuinfo: &str) -> String {
 
 /// Versions of the programs that peers and traffic need, as far as they are there.
 fn tools() -> BTreeMap<String, String> {
-    let asked = [("ovs", "ovs-vswitchd"), ("iperf3", "iperf3")];
     let version = |program| {
         let said = shell::ask(program, &["--version"])?;
         let word = said
@@ -95,10 +94,25 @@ fn tools() -> BTreeMap<String, String> {
             .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
         Some(word.to_owned())
     };
-    let versions = asked
+    let found = [
+        ("ovs", version("ovs-vswitchd").or_else(unpacked_ovs)),
+        ("iperf3", version("iperf3")),
+    ];
+    let versions = found
         .into_iter()
-        .filter_map(|(name, program)| Some((name.to_owned(), version(program)?)));
+        .filter_map(|(name, version)| Some((name.to_owned(), version?)));
     versions.collect()
+}
+
+/// The version of the package that is unpacked in the cache, which bears it in its name.
+fn unpacked_ovs() -> Option<String> {
+    let entries = std::fs::read_dir(xtask::packages::cache_folder().ok()?).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let versions = names.filter_map(|name| {
+        let version = name.strip_prefix("openvswitch-switch_")?;
+        Some(version.split('-').next()?.to_owned())
+    });
+    versions.max()
 }
 
 fn now() -> String {

@@ -1,7 +1,7 @@
 //! TCP throughput between two namespaces, by iperf3.
 
 use super::{Netns, Proc, output};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub struct Ask<'a> {
     pub seconds: u32,
     /// Streams side by side.
     pub streams: u32,
+    /// CPUs of client and server; `None`: wherever the scheduler puts them.
+    pub cpus: Option<(usize, usize)>,
 }
 
 /// What it brought.
@@ -41,6 +43,7 @@ pub fn throughput(netns: &Netns, server: &str, port: u16, seconds: u32) -> Resul
         port,
         seconds,
         streams: 1,
+        cpus: None,
     };
     Ok(transfer(netns, &ask)?.rate)
 }
@@ -53,10 +56,17 @@ pub fn transfer(netns: &Netns, ask: &Ask<'_>) -> Result<Transfer> {
     command.args(["--client", ask.server, "--json"]);
     command.args(["--connect-timeout", "3000", "--port", &port]);
     command.args(["--time", &seconds, "--parallel", &streams]);
+    if let Some((client, server)) = ask.cpus {
+        command.args(["--affinity", &format!("{client},{server}")]);
+    }
     let limit = Duration::from_secs(u64::from(ask.seconds) + 15);
-    let said = output(&mut command, limit)?.success()?.stdout;
+    // Its report names the machine, so only what it says went wrong is repeated.
+    let said = output(&mut command, limit)?.stdout;
     let report: Value = serde_json::from_str(&said).context("iperf3 did not print JSON")?;
-    read(&report["end"]).with_context(|| format!("cannot use what iperf3 said:\n{said}"))
+    if let Some(error) = report["error"].as_str() {
+        bail!("iperf3 from {} to {}: {error}", netns.name(), ask.server);
+    }
+    read(&report["end"]).context("cannot use what iperf3 said")
 }
 
 fn read(end: &Value) -> Result<Transfer> {

@@ -23,6 +23,10 @@ pub fn build(hook: Hook, scenario: &Scenario) -> Result<Built, Absence> {
 
 fn stand(hook: Hook, scenario: &Scenario) -> Result<Built> {
     let topology = Topology::of(scenario)?;
+    if hook == Hook::Xdp {
+        // XDP redirects no frame whose checksum is still to be completed.
+        super::peer::without_offloads(&topology)?;
+    }
     let specs = tables::hosts(scenario, &topology)?;
     let mut hosts = specs
         .iter()

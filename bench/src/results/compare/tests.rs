@@ -40,6 +40,15 @@ fn intervals_that_overlap_show_no_difference() {
 }
 
 #[test]
+fn a_change_within_the_tolerance_is_none_however_narrow_the_intervals() {
+    let of = |ratio: f64| rates(&[ratio, ratio, ratio, 1.0]);
+    let both = compare(&of(0.80), &of(0.77)).expect("comparable");
+    assert_eq!(both.worse, 0, "{}", both.text);
+    let both = compare(&of(0.80), &of(0.75)).expect("comparable");
+    assert_eq!(both.worse, 1, "{}", both.text);
+}
+
+#[test]
 fn a_lower_rate_and_a_longer_round_trip_are_worse() {
     let both = compare(
         &rates(&[0.80, 0.79, 0.81, 1.0]),
@@ -77,7 +86,7 @@ fn other_kernels_and_machine_kinds_are_refused() {
     let mut other = rates(&[0.8, 0.8, 0.8, 1.0]);
     other.runs[0].run = sample::run(12, MachineKind::Guest);
     let error = compare(&rates(&[0.8, 0.8, 0.8, 1.0]), &other).expect_err("nothing in common");
-    let told = "the first file is of kernel 6.18 (host), the second of kernel 6.12 (guest)";
+    let told = "the first file is of kernel 6.18 (host, profile full), the second of kernel 6.12 (guest, profile full)";
     assert!(error.to_string().contains(told), "{error}");
 }
 
@@ -93,10 +102,13 @@ fn figures_are_compared_on_the_same_machine_only() {
         }
         results
     };
-    let (fast, slow) = (with("A", &[2e6; 3]), with("A", &[1e6; 3]));
+    let (fast, slow) = (with("A", &[2e6; 5]), with("A", &[1e6; 5]));
     assert_eq!(compare(&fast, &slow).expect("comparable").worse, 1);
     assert_eq!(compare(&slow, &fast).expect("comparable").worse, 0);
-    let elsewhere = compare(&fast, &with("B", &[1e6; 3])).expect("comparable");
+    let few = compare(&fast, &with("A", &[1e6; 4])).expect("comparable");
+    assert_eq!(few.worse, 0);
+    assert!(few.text.contains("fewer than 5 trials"), "{}", few.text);
+    let elsewhere = compare(&fast, &with("B", &[1e6; 5])).expect("comparable");
     assert_eq!(elsewhere.worse, 0);
     assert!(
         elsewhere

@@ -44,11 +44,3 @@ fn a_comparison_that_no_question_asks_for_is_among_the_others() {
 fn a_reason_stays_within_its_cell() {
     assert_eq!(cell("a | b\n  c"), "a \\| b c");
 }
-
-#[test]
-fn large_numbers_are_grouped() {
-    assert_eq!(
-        [1.0, 25_000_000.0, 123_456.0, -12_345.0].map(scaled),
-        ["1.00", "25,000,000", "123,456", "-12,345"]
-    );
-}

@@ -16,7 +16,7 @@ use super::{
     summary::{Found, Line, Summary},
     words,
 };
-use crate::scenario::{Comparison, Keys, Metric, PathName, Scenario};
+use crate::scenario::{Comparison, Keys, Metric, PathName, Scenario, Sink};
 use chart::{Chart, Point};
 
 /// Draws every plot that the file has rows for into a folder; their files.
@@ -93,7 +93,8 @@ fn peers(summaries: &[Summary]) -> Chart {
             sink: of.scenario.sink,
             ..Scenario::PLAIN
         };
-        let fits = !questions::twin(of) && of.scenario == plain;
+        // The textbook's rows end at XDP, not in a stack.
+        let fits = !questions::twin(of) && of.scenario == plain && of.scenario.sink == Sink::Skb;
         let series = format!("{}, {} B", of.ours, of.scenario.frame);
         fits.then(|| {
             (
