@@ -2,15 +2,29 @@
 
 use aya_ebpf::programs::XdpContext;
 
+/// Values that any bytes are one of.
+///
+/// # Safety
+///
+/// Every pattern of `size_of::<Self>()` bytes is a value of the type.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: an integer has a value for each pattern.
+unsafe impl Plain for u8 {}
+// SAFETY: as for `u8`.
+unsafe impl Plain for u16 {}
+// SAFETY: an array of what is plain has nothing else in it.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
 /// The bytes at `offset`, in their order; `None`: the frame ends before.
 #[inline(always)]
-pub fn load<T: Copy>(ctx: &XdpContext, offset: usize) -> Option<T> {
+pub fn load<T: Plain>(ctx: &XdpContext, offset: usize) -> Option<T> {
     let from = ctx.data() + offset;
     if from + size_of::<T>() > ctx.data_end() {
         return None;
     }
-    // SAFETY: the comparison above saw that all of `T` lies inside the frame; callers load integers
-    // and byte arrays, of which any pattern is valid.
+    // SAFETY: the comparison above saw that all of `T` lies inside the frame, and `Plain` promises
+    // that whatever is there is a value of it.
     Some(unsafe { (from as *const T).read_unaligned() })
 }
 
