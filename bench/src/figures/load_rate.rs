@@ -9,7 +9,7 @@ use dataplane_user::{
     policy::diff,
     settings::{KeepAlive, Settings, TcHook, UplinkMode},
 };
-use xtask::lab::{BPFFS, remove_pins, unique};
+use xtask::lab::{BPFFS, interrupted, remove_pins, unique};
 
 use super::{Figure, Plan, Unit, tables};
 
@@ -25,6 +25,7 @@ fn one(plan: &Plan, records: u32) -> Result<Figure> {
         .with("from", "compiled image")
         .with("records", records);
     for _ in 0..plan.trials {
+        interrupted()?;
         let pins = Pins::new();
         let mut dataplane = Dataplane::load(&settings(&pins, records))?;
         let mut held = dataplane.read()?;

@@ -11,6 +11,7 @@ use aya::{
     maps::{IterableMap, MapData},
 };
 use dataplane_user::dataplane::{OBJECT, layout, maps::Maps};
+use xtask::lab::interrupted;
 
 use super::{Figure, Plan, Unit, tables};
 
@@ -18,6 +19,7 @@ use super::{Figure, Plan, Unit, tables};
 pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for records in &plan.records {
+        interrupted()?;
         let capacity = (*records).max(tables::DEFAULT_CAPACITY);
         let bytes = of_tables(capacity)?
             .into_iter()

@@ -129,6 +129,9 @@ impl Figure {
     }
 }
 
+/// Records between two looks for Ctrl-C: some hundredths of a second.
+const LOOK_EVERY: usize = 1 << 16;
+
 /// Measures all figures, as root, and hands over each group as soon as it is there.
 pub fn measure(plan: &Plan, mut done: impl FnMut(Vec<Figure>) -> Result<()>) -> Result<()> {
     for group in [

@@ -10,9 +10,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use dataplane_common::abi::lookup::LookupKey;
 use dataplane_user::dataplane::{layout, load::MAPS_FOLDER, maps::Maps};
-use xtask::lab::{BPFFS, Netns, Nve, NveSpec, Proc, TempDir, output, unique, wait_until};
+use xtask::lab::{
+    BPFFS, Netns, Nve, NveSpec, Proc, TempDir, interrupted, output, unique, wait_until,
+};
 
-use super::tables;
+use super::{LOOK_EVERY, tables};
 
 /// Longest wait for anything with a million records: far beyond what is of use.
 pub(super) const LIMIT: Duration = Duration::from_mins(15);
@@ -141,7 +143,10 @@ const HEAD: &str = r#"{"apiVersion":"nve/v1","kind":"Host","metadata":{"name":"h
 fn write_policy(path: &std::path::Path, records: u32) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     file.write_all(HEAD.as_bytes())?;
-    for ca in (tables::FIRST..).take(records as usize) {
+    for (number, ca) in (tables::FIRST..).take(records as usize).enumerate() {
+        if number.is_multiple_of(LOOK_EVERY) {
+            interrupted()?;
+        }
         let (address, mac) = (std::net::Ipv4Addr::from(ca), tables::mac(ca));
         writeln!(
             file,

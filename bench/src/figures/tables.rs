@@ -18,6 +18,9 @@ use dataplane_common::{
     id::Mac,
 };
 use dataplane_user::{dataplane::maps::Maps, policy::table_image::TableImage};
+use xtask::lab::interrupted;
+
+use super::LOOK_EVERY;
 
 /// The VSID.
 const VSID: u32 = 6001;
@@ -141,7 +144,10 @@ pub(super) fn fill(maps: &mut Maps, image: &TableImage) -> Result<()> {
     for pa in &image.local_pas {
         maps.local_pas.insert(pa, 0, 0)?;
     }
-    for (key, record) in &image.lookup {
+    for (number, (key, record)) in image.lookup.iter().enumerate() {
+        if number.is_multiple_of(LOOK_EVERY) {
+            interrupted()?;
+        }
         maps.lookup.insert(key, record, 0)?;
     }
     for key in &image.port_cas {
