@@ -12,56 +12,61 @@ const SRC: usize = 26;
 /// Offset of the destination address.
 const DST: usize = 30;
 
-/// What makes pktgen send these frames. A veth takes each skb for good, so none is sent twice.
+/// What is the same for all frames. A veth takes each skb for good, so none is sent twice.
+const FIXED: [&str; 6] = [
+    "clone_skb 0",
+    "delay 0",
+    "udp_src_min 9",
+    "udp_src_max 9",
+    "udp_dst_min 9",
+    "udp_dst_max 9",
+];
+
+/// What makes pktgen send these frames.
 pub(super) fn commands(frames: &Frames, pattern: &Pattern) -> Result<Vec<String>> {
-    let at = |offset: usize| -> Result<[u8; 4]> {
-        let bytes = frames.head.get(offset..offset + 4);
-        Ok(bytes.context("a short head")?.try_into()?)
-    };
-    let mac = |offset: usize| -> Result<String> {
-        let bytes = frames.head.get(offset..offset + 6);
-        let bytes: [u8; 6] = bytes.context("a short head")?.try_into()?;
-        Ok(Mac(bytes).to_string())
-    };
-    let range = |side: &str, offset: usize| -> Result<Vec<String>> {
-        let least = u32::from_be_bytes(at(offset)?);
-        let keyed = offset == frames.key_offset && pattern.keys > 1;
-        // Drawn from below the maximum, which is not reached.
-        let most = if keyed {
-            least.wrapping_add(pattern.keys)
-        } else {
-            least
-        };
-        let address = Ipv4Addr::from_bits;
-        let mut commands = vec![
-            format!("{side}_min {}", address(least)),
-            format!("{side}_max {}", address(most)),
-        ];
-        if keyed {
-            commands.push(format!("flag IP{}_RND", side.to_uppercase()));
-        }
-        Ok(commands)
-    };
     ensure!(
         frames.key_offset == SRC || frames.key_offset == DST,
         "pktgen varies addresses only, and the key is at {}",
         frames.key_offset
     );
-    let fixed = [
-        "clone_skb 0",
-        "delay 0",
-        "udp_src_min 9",
-        "udp_src_max 9",
-        "udp_dst_min 9",
-        "udp_dst_max 9",
-    ];
-    let mut commands: Vec<String> = fixed.map(str::to_owned).to_vec();
+    let mac = |offset| Ok::<_, anyhow::Error>(Mac(at(frames, offset)?));
+    let mut commands: Vec<String> = FIXED.map(str::to_owned).to_vec();
     commands.push(format!("pkt_size {}", frames.length));
     commands.push(format!("dst_mac {}", mac(0)?));
     commands.push(format!("src_mac {}", mac(6)?));
-    commands.extend(range("src", SRC)?);
-    commands.extend(range("dst", DST)?);
+    for (side, offset) in [("src", SRC), ("dst", DST)] {
+        let keys = if offset == frames.key_offset {
+            pattern.keys
+        } else {
+            1
+        };
+        commands.extend(range(side, u32::from_be_bytes(at(frames, offset)?), keys));
+    }
     Ok(commands)
+}
+
+/// So many addresses from the least one, each drawn for itself.
+fn range(side: &str, least: u32, keys: u32) -> Vec<String> {
+    // Drawn from below the maximum, which is not reached.
+    let most = if keys > 1 {
+        least.wrapping_add(keys)
+    } else {
+        least
+    };
+    let address = Ipv4Addr::from_bits;
+    let mut commands = vec![
+        format!("{side}_min {}", address(least)),
+        format!("{side}_max {}", address(most)),
+    ];
+    if keys > 1 {
+        commands.push(format!("flag IP{}_RND", side.to_uppercase()));
+    }
+    commands
+}
+
+fn at<const N: usize>(frames: &Frames, offset: usize) -> Result<[u8; N]> {
+    let bytes = frames.head.get(offset..offset + N);
+    Ok(bytes.context("a short head")?.try_into()?)
 }
 
 #[cfg(test)]
