@@ -17,14 +17,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use aya::{
     Ebpf,
     programs::{TestRun as _, TestRunAttrs, TestRunOptions, Xdp},
 };
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::{Generator, Load, keys::Pattern};
+use super::{Generator, Load, cpus, keys::Pattern};
 use crate::{
     paths::{Frames, Place, topology},
     programs,
@@ -36,7 +35,9 @@ const BATCH: u32 = 64;
 /// The generator.
 pub struct LiveFrames {
     shared: Arc<Shared>,
-    threads: usize,
+    cpus: Vec<usize>,
+    /// Frames made on each CPU when it was started.
+    before: Vec<u64>,
     running: Vec<JoinHandle<Result<()>>>,
 }
 
@@ -52,8 +53,7 @@ struct Shared {
 impl LiveFrames {
     /// Prepares to send `frames` out of `source`.
     pub fn new(source: &Place, frames: &Frames, load: &Load) -> Result<Self> {
-        let threads = usize::try_from(load.threads)?;
-        enough(threads, cpus()?.len())?;
+        let cpus = cpus::first(load.threads)?;
         let device = topology::ifindex(&source.netns, source.device)?;
         let pattern = Pattern::new(load.keys, load.records, load.seed);
         let mut frame = frames.head.clone();
@@ -68,7 +68,8 @@ impl LiveFrames {
         signal::install()?;
         Ok(Self {
             shared: Arc::new(shared),
-            threads,
+            cpus,
+            before: Vec::new(),
             running: Vec::new(),
         })
     }
@@ -77,8 +78,9 @@ impl LiveFrames {
 impl Generator for LiveFrames {
     fn send(&mut self, frames: u32) -> Result<()> {
         let shared = Arc::clone(&self.shared);
+        let cpu = *self.cpus.first().context("no threads")?;
         let sent = thread::spawn(move || {
-            shared.settle(0)?;
+            shared.settle(cpu)?;
             shared.run(frames)
         });
         sent.join().map_err(|_| anyhow!("the generator panicked"))?
@@ -86,39 +88,47 @@ impl Generator for LiveFrames {
 
     fn start(&mut self) -> Result<()> {
         self.shared.stop.store(false, Ordering::Release);
-        for number in 0..self.threads {
+        self.before = self.shared.made()?;
+        for cpu in self.cpus.iter().copied() {
             let shared = Arc::clone(&self.shared);
             let work = move || {
-                shared.settle(number)?;
+                shared.settle(cpu)?;
                 while !shared.stop.load(Ordering::Acquire) {
                     shared.run(u32::MAX)?;
                 }
                 Ok(())
             };
-            let name = format!("generator-{number}");
+            let name = format!("generator-{cpu}");
             self.running
                 .push(thread::Builder::new().name(name).spawn(work)?);
         }
         Ok(())
     }
 
+    fn all_send(&self) -> Result<bool> {
+        let made = self.shared.made()?;
+        let sends = |cpu: &usize| made.get(*cpu) > self.before.get(*cpu);
+        Ok(self.cpus.iter().all(sends))
+    }
+
     fn stop(&mut self) -> Result<()> {
         self.shared.stop.store(true, Ordering::Release);
-        for thread in self.running.drain(..) {
+        let end = |thread: JoinHandle<Result<()>>| {
             // A signal that arrives before the call begins ends nothing, so it is sent again.
             while !thread.is_finished() {
                 signal::interrupt(&thread);
                 thread::sleep(Duration::from_millis(1));
             }
-            thread
-                .join()
-                .map_err(|_| anyhow!("the generator panicked"))??;
-        }
-        Ok(())
+            let ended = thread.join();
+            ended.map_err(|_| anyhow!("the generator panicked"))?
+        };
+        // All of them end, whatever one says.
+        let ended: Vec<_> = self.running.drain(..).map(end).collect();
+        ended.into_iter().collect()
     }
 
     fn sent(&self) -> Result<u64> {
-        programs::total(&self.shared.ebpf, "MADE")
+        Ok(self.shared.made()?.iter().sum())
     }
 }
 
@@ -131,12 +141,14 @@ impl Drop for LiveFrames {
 }
 
 impl Shared {
-    /// Moves the calling thread to the n-th CPU and into the namespace of the device.
-    fn settle(&self, number: usize) -> Result<()> {
-        let cpu = cpus()?.get(number).copied().context("a CPU went")?;
-        let mut set = CpuSet::new();
-        set.set(cpu);
-        sched_setaffinity(None, &set)?;
+    /// Frames made so far, CPU by CPU.
+    fn made(&self) -> Result<Vec<u64>> {
+        programs::by_cpu(&self.ebpf, "MADE")
+    }
+
+    /// Moves the calling thread to a CPU and into the namespace of the device.
+    fn settle(&self, cpu: usize) -> Result<()> {
+        cpus::pin(cpu)?;
         topology::enter_file(&self.netns)
     }
 
@@ -160,21 +172,4 @@ impl Shared {
             _ => Ok(()),
         }
     }
-}
-
-/// CPUs that this process may use.
-pub(super) fn cpus() -> Result<Vec<usize>> {
-    let allowed = sched_getaffinity(Some(rustix::process::getpid()))?;
-    Ok((0..CpuSet::MAX_CPU)
-        .filter(|cpu| allowed.is_set(*cpu))
-        .collect())
-}
-
-/// Fails unless each thread can have a CPU of its own.
-pub(super) fn enough(threads: usize, cpus: usize) -> Result<()> {
-    ensure!(
-        threads <= cpus,
-        "{threads} generator threads need a CPU each, and this process may use {cpus}; ask for fewer queues"
-    );
-    Ok(())
 }

@@ -16,11 +16,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use xtask::lab::run;
 
-use super::{
-    Generator, Load,
-    keys::Pattern,
-    live_frames::{self, cpus},
-};
+use super::{Generator, Load, cpus, keys::Pattern};
 use crate::{
     paths::{Absence, Frames, Place, topology},
     scenario::Keys,
@@ -73,15 +69,11 @@ impl Pktgen {
             return refuse(why);
         }
         let pattern = Pattern::new(load.keys, load.records, load.seed);
-        let threads = usize::try_from(load.threads).context("threads")?;
-        let mut cpus = cpus()?;
-        live_frames::enough(threads, cpus.len())?;
-        cpus.truncate(threads);
         Ok(Self {
             netns: Arc::new(File::open(source.netns.path()).context("the namespace")?),
             device: source.device,
             commands: commands::commands(frames, &pattern)?,
-            cpus,
+            cpus: cpus::first(load.threads)?,
             running: None,
             sent: 0,
         })
@@ -106,6 +98,13 @@ impl Generator for Pktgen {
         let name = "pktgen".to_owned();
         self.running = Some(thread::Builder::new().name(name).spawn(work)?);
         Ok(())
+    }
+
+    fn all_send(&self) -> Result<bool> {
+        self.inside(|| {
+            let mut sent = self.cpus.iter().map(|cpu| sofar(&name(self.device, *cpu)));
+            sent.try_fold(true, |all, sent| Ok(all && sent? > 0))
+        })
     }
 
     fn stop(&mut self) -> Result<()> {

@@ -11,11 +11,12 @@ use xtask::lab::interrupted;
 use crate::{
     compared::{Pair, Verdict},
     noise::{Quiet, Watch},
+    rate::lacks_updates,
     results::row::{Demands, Trial},
     scenario::{Comparison, PathName},
     subject::{Measured, Subject},
 };
-use order::Order;
+use order::{Order, seed_of};
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +68,7 @@ impl Runner<'_> {
     ///
     /// The inner result is of the subjects; the outer one of writing and of Ctrl-C.
     pub fn run(mut self, mut subjects: Subjects) -> Result<Result<Verdict, Failure>> {
-        let mut order = Order::new(self.seed);
+        let mut order = Order::new(seed_of(self.seed, &self.comparison)?);
         let mut pairs = Vec::new();
         let mut verdict = self.verdict(&pairs);
         for number in 0..self.rules.max_pairs {
@@ -78,7 +79,7 @@ impl Runner<'_> {
             let discarded = if failed {
                 Some("the pair is not complete".to_owned())
             } else {
-                self.noise(&halves)
+                self.doubt(&halves)
             };
             pairs.extend(self.pair_of(&halves).filter(|_| discarded.is_none()));
             self.keep_all(number, halves, discarded.as_ref())?;
@@ -124,9 +125,12 @@ impl Runner<'_> {
         )
     }
 
-    fn noise(&self, halves: &Halves) -> Option<String> {
+    /// Why a complete pair does not count: noise, or updates that were not made.
+    fn doubt(&self, halves: &Halves) -> Option<String> {
         let quiet: Vec<Quiet> = halves.iter().map(|(_, _, quiet)| *quiet).collect();
-        self.rules.demands.limits.exceeded(&quiet)
+        let noise = self.rules.demands.limits.exceeded(&quiet);
+        let mut measured = halves.iter().map(|(_, measured, _)| measured);
+        noise.or_else(|| measured.find_map(|measured| lacks_updates(&measured.details)))
     }
 
     fn pair_of(&self, halves: &Halves) -> Option<Pair> {

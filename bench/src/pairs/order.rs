@@ -1,6 +1,20 @@
 //! Which of two goes first.
 
+use anyhow::Result;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+use crate::scenario::Comparison;
+
+/// The seed of the order of one comparison. With that of the run itself all comparisons would begin
+/// with the same side.
+pub(super) fn seed_of(seed: u64, comparison: &Comparison) -> Result<u64> {
+    // FNV-1a: the same in every build, which the standard library's hashes do not promise.
+    const BASIS: u64 = 0xCBF2_9CE4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01B3;
+    let words = serde_json::to_vec(comparison)?;
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+    Ok(words.iter().fold(BASIS ^ seed, mix))
+}
 
 /// Orders of pairs: in blocks of two, one each way (ABBA or BAAB by chance), so that what drifts
 /// with time touches both alike.
@@ -31,6 +45,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{profile, results::row::MachineKind};
 
     #[test]
     fn each_block_has_both_ways_and_blocks_differ() {
@@ -41,6 +56,20 @@ mod tests {
         assert!(blocks.iter().all(|(one, two)| one != two));
         let abba = blocks.iter().filter(|(one, _)| *one).count();
         assert!((10..=40).contains(&abba), "{abba} of 50 begin with ours");
+    }
+
+    #[test]
+    fn comparisons_begin_with_either_side() {
+        let full = profile::find("full").expect("a profile");
+        let all = full.comparisons(MachineKind::Host);
+        let first = |comparison| Order::new(seed_of(1, comparison).expect("a seed")).ours_first();
+        let ours = all.iter().filter(|comparison| first(comparison)).count();
+        let third = all.len() / 3;
+        assert!(
+            (third..=2 * third).contains(&ours),
+            "{ours} of {}",
+            all.len()
+        );
     }
 
     #[test]

@@ -56,6 +56,24 @@ impl Subject for Fake {
     }
 }
 
+/// Writes so many of 1,000 records in turn, the last number again and again.
+struct Churn(VecDeque<u64>);
+
+impl Subject for Churn {
+    fn measure(&mut self, _: Duration) -> Result<Measured> {
+        let last = self.0.back().copied().unwrap_or(1000);
+        let written = self.0.pop_front().unwrap_or(last);
+        if self.0.is_empty() {
+            self.0.push_back(written);
+        }
+        let details = [("updates", written), ("updates.due", 1000)];
+        Ok(Measured {
+            value: 1.0,
+            details: details.map(|(name, count)| (name.to_owned(), count)).into(),
+        })
+    }
+}
+
 /// A machine whose calibration takes these times in turn, one a half.
 struct Weather(VecDeque<u64>);
 
@@ -72,6 +90,14 @@ impl Watch for Weather {
 }
 
 fn run(ours: &[f64], twin: &[f64], weather: &[u64]) -> (Result<Verdict, Failure>, Vec<Trial>) {
+    let subjects = Subjects {
+        ours: &mut Fake::of(ours),
+        twin: &mut Fake::of(twin),
+    };
+    run_with(subjects, weather)
+}
+
+fn run_with(subjects: Subjects, weather: &[u64]) -> (Result<Verdict, Failure>, Vec<Trial>) {
     let mut trials = Vec::new();
     let mut keep = |trial| {
         trials.push(trial);
@@ -83,10 +109,6 @@ fn run(ours: &[f64], twin: &[f64], weather: &[u64]) -> (Result<Verdict, Failure>
         seed: 1,
         watch: &mut Weather(weather.iter().copied().collect()),
         keep: &mut keep,
-    };
-    let subjects = Subjects {
-        ours: &mut Fake::of(ours),
-        twin: &mut Fake::of(twin),
     };
     let verdict = runner.run(subjects).expect("kept");
     (verdict, trials)
@@ -134,6 +156,20 @@ fn without_a_calm_pair_it_is_inconclusive() {
         verdict.doubt.as_deref(),
         Some("too few pairs count (0 of at least 3)")
     );
+}
+
+#[test]
+fn a_pair_without_its_updates_does_not_count() {
+    let subjects = Subjects {
+        ours: &mut Churn([1000, 500, 950].into()),
+        twin: &mut Fake::of(&[2.0]),
+    };
+    let (verdict, trials) = run_with(subjects, &[]);
+    assert_eq!(verdict.expect("measured").used, 3);
+    let why = trials.iter().map(|trial| trial.discarded.as_deref());
+    let few = "500 of 1000 records due were written (limit 90 %)";
+    let counts = [None, None, Some(few), Some(few), None, None, None, None];
+    assert_eq!(why.collect::<Vec<_>>(), counts);
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod frames;
 pub mod nve;
 mod ovs;
 mod peer;
+pub mod room;
 pub mod route;
 mod textbook;
 pub mod topology;

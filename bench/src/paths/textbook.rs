@@ -1,6 +1,6 @@
 //! What a textbook has: XDP on each host, one HASH look-up by destination address, no checks.
 //!
-//! It has a record for each destination, as ours has, in a table of exactly that many.
+//! It has a record for each destination, as ours has, in a table with the same room.
 
 use std::any::Any;
 
@@ -15,7 +15,7 @@ use xtask::lab::Netns;
 use super::{
     Absence, Built,
     frames::{VSID, octets},
-    peer, route,
+    peer, room, route,
     topology::{
         HOST_A, HOST_B, MAC_HOST_A, MAC_HOST_B, TENANT_A, Topology, ifindex, inside, key_address,
         take_frames,
@@ -64,8 +64,8 @@ fn stand(scenario: &Scenario) -> Result<Built> {
     let topology = Topology::of(scenario)?;
     let [a, b] = hosts(&topology);
     let at_b = remote(b);
-    let (forth, mut records) = encap(a, scenario.records)?;
-    for key in 0..scenario.records {
+    let (forth, mut records) = encap(a, room::room(scenario.records))?;
+    for key in 0..room::keys(scenario.records) {
         write(&mut records, key, at_b)?;
     }
     let mut keep: Vec<Box<dyn Any + Send>> = vec![Box::new(forth)];
@@ -118,14 +118,14 @@ fn back([a, b]: [Host<'_>; 2]) -> Result<[Box<dyn Any + Send>; 2]> {
     Ok([Box::new(encap), Box::new(decap(a)?)])
 }
 
-/// From the tenant of a host into the underlay. The records are still to be written.
-fn encap(host: Host<'_>, records: u32) -> Result<(Ebpf, Records)> {
+/// From the tenant of a host into the underlay, with room for so many records, which are still to be written.
+fn encap(host: Host<'_>, room: u32) -> Result<(Ebpf, Records)> {
     let (pa, mac, key) = (octets(host.pa), host.mac.0, VSID << 8);
     let mut loader = programs::loader();
     programs::set(&mut loader, "TEXTBOOK_PA", &pa);
     programs::set(&mut loader, "TEXTBOOK_MAC", &mac);
     programs::set(&mut loader, "TEXTBOOK_KEY", &key);
-    loader.map_max_entries("TEXTBOOK_RECORDS", records);
+    loader.map_max_entries("TEXTBOOK_RECORDS", room);
     let mut ebpf = loader.load(programs::OBJECT)?;
     let records = ebpf.take_map("TEXTBOOK_RECORDS").context("no such map")?;
     run(

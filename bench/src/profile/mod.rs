@@ -44,9 +44,9 @@ pub const PROFILES: [Profile; 3] = [
         about: "a look at every question, under 3 minutes; its intervals are wide",
         rules: Rules {
             half: Duration::from_millis(250),
-            max_pairs: 5,
+            max_pairs: 6,
             demands: Demands {
-                min_pairs: 3,
+                min_pairs: 4,
                 tolerance: 0.15,
                 limits: Limits {
                     calibration: 0.25,
@@ -62,9 +62,9 @@ pub const PROFILES: [Profile; 3] = [
         about: "what is published, about half an hour",
         rules: Rules {
             half: Duration::from_millis(600),
-            max_pairs: 9,
+            max_pairs: 10,
             demands: Demands {
-                min_pairs: 5,
+                min_pairs: 6,
                 tolerance: 0.05,
                 limits: Limits {
                     calibration: 0.10,

@@ -65,6 +65,15 @@ fn the_full_profile_has_every_axis() {
 }
 
 #[test]
+fn each_side_goes_first_as_often_as_the_other() {
+    for name in ["quick", "full"] {
+        let rules = find(name).expect("a profile").rules;
+        let even = [rules.demands.min_pairs, rules.max_pairs].map(|pairs| pairs % 2);
+        assert_eq!(even, [0, 0], "{name}");
+    }
+}
+
+#[test]
 fn profiles_keep_to_their_time() {
     let minutes = |name: &str, machine| {
         let profile = find(name).expect("a profile");

@@ -18,60 +18,95 @@ pub type Rewrite = Box<dyn FnMut(u32) -> Result<()> + Send>;
 /// How often it catches up with its rate.
 const TICK: Duration = Duration::from_millis(1);
 
-/// A thread that writes, or none.
-pub(super) struct Writer {
-    stop: Arc<AtomicBool>,
-    work: Work,
+/// Records that were written, and those that were due in that time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Updates {
+    pub(super) written: u64,
+    pub(super) due: u64,
 }
 
-enum Work {
-    Idle(Option<Rewrite>),
-    Busy(JoinHandle<(Rewrite, Result<u64>)>),
+/// A thread that writes, or none. It ends with its guard.
+pub(super) struct Writer {
+    stop: Arc<AtomicBool>,
+    idle: Option<Rewrite>,
+    busy: Option<JoinHandle<(Rewrite, Result<Updates>)>>,
 }
 
 /// Begins to write `per_second` of `records` records, at random; 0: none.
 pub(super) fn start(rewrite: &mut Option<Rewrite>, per_second: u32, records: u32) -> Writer {
     let stop = Arc::new(AtomicBool::new(false));
-    let work = match rewrite.take() {
-        Some(mut write) if per_second > 0 => {
-            let stop = Arc::clone(&stop);
-            Work::Busy(thread::spawn(move || {
-                let written = run(&mut write, (per_second, records), &stop);
-                (write, written)
-            }))
-        }
-        other => Work::Idle(other),
+    let mut writer = Writer {
+        stop: Arc::clone(&stop),
+        idle: None,
+        busy: None,
     };
-    Writer { stop, work }
+    match rewrite.take() {
+        Some(mut write) if per_second > 0 => {
+            let pace = Pace {
+                begin: Instant::now(),
+                per_second,
+            };
+            writer.busy = Some(thread::spawn(move || {
+                let updates = run(&mut write, &pace, (records, &stop));
+                (write, updates)
+            }));
+        }
+        other => writer.idle = other,
+    }
+    writer
 }
 
 impl Writer {
     /// Ends it; gives back what writes, and how many were written.
-    pub(super) fn stop(self) -> (Option<Rewrite>, Result<u64>) {
+    pub(super) fn stop(mut self) -> (Option<Rewrite>, Result<Updates>) {
+        self.end()
+    }
+
+    fn end(&mut self) -> (Option<Rewrite>, Result<Updates>) {
         self.stop.store(true, Ordering::Release);
-        match self.work {
-            Work::Idle(rewrite) => (rewrite, Ok(0)),
-            Work::Busy(thread) => match thread.join() {
-                Ok((rewrite, written)) => (Some(rewrite), written),
-                Err(_) => (None, Err(anyhow::anyhow!("the writer of records panicked"))),
-            },
+        let Some(thread) = self.busy.take() else {
+            return (self.idle.take(), Ok(Updates::default()));
+        };
+        match thread.join() {
+            Ok((rewrite, updates)) => (Some(rewrite), updates),
+            Err(_) => (None, Err(anyhow::anyhow!("the writer of records panicked"))),
         }
     }
 }
 
-fn run(write: &mut Rewrite, (per_second, records): (u32, u32), stop: &AtomicBool) -> Result<u64> {
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+/// When how many are due.
+struct Pace {
+    begin: Instant,
+    per_second: u32,
+}
+
+impl Pace {
+    fn due(&self) -> Result<u64> {
+        let due = self.begin.elapsed().as_micros() * u128::from(self.per_second) / 1_000_000;
+        Ok(u64::try_from(due)?)
+    }
+}
+
+fn run(write: &mut Rewrite, pace: &Pace, (records, stop): (u32, &AtomicBool)) -> Result<Updates> {
     let mut random = SmallRng::seed_from_u64(u64::from(records));
-    let begin = Instant::now();
-    let mut written = 0;
+    let mut updates = Updates::default();
     while !stop.load(Ordering::Acquire) {
-        let due = begin.elapsed().as_micros() * u128::from(per_second) / 1_000_000;
-        while u128::from(written) < due && !stop.load(Ordering::Acquire) {
+        updates.due = pace.due()?;
+        while updates.written < updates.due && !stop.load(Ordering::Acquire) {
             write(random.random_range(0..records))?;
-            written += 1;
+            updates.written += 1;
         }
         thread::sleep(TICK);
     }
-    Ok(written)
+    // A thread that hardly ran looked at the time too seldom.
+    updates.due = pace.due()?;
+    Ok(updates)
 }
 
 #[cfg(test)]
@@ -88,9 +123,10 @@ mod tests {
         let writer = start(&mut rewrite, 10_000, 50);
         assert!(rewrite.is_none());
         let seen: Vec<u32> = receiver.iter().take(100).collect();
-        let (rewrite, written) = writer.stop();
+        let (rewrite, updates) = writer.stop();
         assert!(rewrite.is_some());
-        assert!(written.expect("written") >= 100);
+        let updates = updates.expect("written");
+        assert!(100 <= updates.written && updates.written <= updates.due);
         assert!(seen.iter().all(|record| *record < 50));
         drop(rewrite);
         assert!(receiver.iter().all(|record| record < 50));
@@ -99,8 +135,18 @@ mod tests {
     #[test]
     fn a_rate_of_zero_writes_nothing() {
         let mut rewrite: Option<Rewrite> = Some(Box::new(|_| anyhow::bail!("written")));
-        let (rewrite, written) = start(&mut rewrite, 0, 1).stop();
+        let (rewrite, updates) = start(&mut rewrite, 0, 1).stop();
         assert!(rewrite.is_some());
-        assert_eq!(written.expect("none"), 0);
+        assert_eq!(updates.expect("none"), Updates::default());
+    }
+
+    #[test]
+    fn a_writer_that_nobody_stops_ends_with_its_guard() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let mut rewrite: Option<Rewrite> = Some(Box::new(move |record| Ok(sender.send(record)?)));
+        let writer = start(&mut rewrite, 10_000, 1);
+        receiver.recv().expect("it writes");
+        drop(writer);
+        assert_eq!(receiver.iter().find(|record| *record != 0), None);
     }
 }

@@ -39,12 +39,8 @@ use crate::{
 
 /// Slots that are in use: none, port `a`, port `b`.
 const SLOTS: u32 = 3;
-/// Lookup records that the object has room for unless told otherwise.
-const LOOKUP_ROOM: u32 = 65_536;
-/// CAs of ports, likewise.
+/// CAs of ports that the object has room for unless told otherwise.
 const PORT_CAS_ROOM: u32 = 16_384;
-/// Records beside the many: ports and their peers.
-const FEW: u32 = 16;
 
 /// A host at work.
 pub(super) struct Host {
@@ -60,11 +56,11 @@ pub(super) struct Counts {
 impl Host {
     /// Loads, fills and attaches.
     pub(super) fn start(hook: Hook, spec: &Spec, topology: &Topology) -> Result<Self> {
-        let room = spec.records.saturating_add(FEW);
-        let owned = spec.owner.map_or(0, |_| room);
+        // The ports have CAs of their own, too.
+        let owned = spec.owner.map_or(0, |_| spec.keys + SLOTS);
         let mut host = Self {
             ebpf: EbpfLoader::new()
-                .map_max_entries("LOOKUP", room.max(LOOKUP_ROOM))
+                .map_max_entries("LOOKUP", spec.room)
                 .map_max_entries("PORT_CAS", owned.max(PORT_CAS_ROOM))
                 .load(OBJECT)?,
         };
@@ -118,7 +114,7 @@ impl Host {
         self.put("LOOKUP", &image.lookup)?;
         bulk::fill(
             programs::map_id(&self.ebpf, "LOOKUP")?,
-            spec.records,
+            spec.keys,
             |number| (tables::key(number), spec.record),
         )?;
         let Some(slot) = spec.owner else {
@@ -126,7 +122,7 @@ impl Host {
         };
         bulk::fill(
             programs::map_id(&self.ebpf, "PORT_CAS")?,
-            spec.records,
+            spec.keys,
             |number| {
                 let ca = tables::ca(number);
                 (PortCaKey { slot, ca }, 0_u32)

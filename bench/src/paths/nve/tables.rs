@@ -17,6 +17,7 @@ use dataplane_user::policy::table_image::TableImage;
 use crate::{
     paths::{
         frames::{VSID, octets},
+        room,
         route::DECAP_TO,
         topology::{
             FIRST_KEY, HOST_A, HOST_B, MAC_A, MAC_B, MAC_HOST_A, MAC_HOST_B, TENANT_A, TENANT_MTU,
@@ -45,8 +46,10 @@ pub(super) struct Spec {
     pub(super) ports: Vec<&'static str>,
     /// Everything but the many records.
     pub(super) image: TableImage,
+    /// Room for lookup records.
+    pub(super) room: u32,
     /// How many keys have a record.
-    pub(super) records: u32,
+    pub(super) keys: u32,
     /// The record of each of them.
     pub(super) record: LookupRecord,
     /// The slot of the port that may use all keys as its own, if one may.
@@ -79,31 +82,39 @@ pub(super) fn ca(number: u32) -> [u8; 4] {
 
 fn host(scenario: &Scenario, topology: &Topology, is_b: bool) -> Result<Spec> {
     let netns = topology.host(is_b);
-    let mut image = underlay(is_b, ifindex(netns, "eth0")?);
-    let mut spec_ports = Vec::new();
-    let is_one = scenario.work == Work::SameHost;
-    let decap = scenario.work == Work::Decap;
+    let mut spec = Spec {
+        is_b,
+        ports: Vec::new(),
+        image: underlay(is_b, ifindex(netns, "eth0")?),
+        room: room::room(scenario.records),
+        keys: room::keys(scenario.records),
+        record: remote(),
+        owner: None,
+    };
     if !is_b {
-        add_port(
-            &mut image,
-            (SLOT_A, MAC_A, octets(TENANT_A)),
-            ifindex(netns, "a1")?,
-        );
-        spec_ports.push("a1");
+        let index = ifindex(netns, "a1")?;
+        add_port(&mut spec.image, (SLOT_A, MAC_A, octets(TENANT_A)), index);
+        spec.ports.push("a1");
     }
-    let mut record = remote();
-    let mut owner = None;
-    if is_b || is_one {
+    if is_b || scenario.work == Work::SameHost {
         let index = ifindex(netns, "b1")?;
-        let own = if decap { DECAP_TO } else { ca(0) };
-        add_port(&mut image, (SLOT_B, MAC_B, own), index);
-        spec_ports.push("b1");
-        if !decap {
-            record = local(MAC_B, index);
-            owner = Some(SLOT_B);
-        }
+        add_b(&mut spec, scenario.work, index);
     }
-    if is_b && !decap {
+    Ok(spec)
+}
+
+/// The port `b`, whose are all keys unless packets come from them, and what it needs for answers.
+fn add_b(spec: &mut Spec, work: Work, ifindex: u32) {
+    let decap = work == Work::Decap;
+    let own = if decap { DECAP_TO } else { ca(0) };
+    add_port(&mut spec.image, (SLOT_B, MAC_B, own), ifindex);
+    spec.ports.push("b1");
+    if decap {
+        return;
+    }
+    spec.record = local(MAC_B, ifindex);
+    spec.owner = Some(SLOT_B);
+    if spec.is_b {
         let peer = LookupKey {
             rdid: RDID,
             ca: octets(TENANT_A),
@@ -112,16 +123,8 @@ fn host(scenario: &Scenario, topology: &Topology, is_b: bool) -> Result<Spec> {
             mac: MAC_A,
             ..remote()
         };
-        image.lookup.insert(peer, to_a);
+        spec.image.lookup.insert(peer, to_a);
     }
-    Ok(Spec {
-        is_b,
-        ports: spec_ports,
-        image,
-        records: scenario.records,
-        record,
-        owner,
-    })
 }
 
 fn remote() -> LookupRecord {
