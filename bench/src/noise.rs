@@ -1,31 +1,35 @@
 //! What else ran on the machine while a half was measured.
 //!
-//! A fixed piece of work is timed before and after each half: where its time changes, the CPU had
-//! something else to do or another clock, and the half says nothing. Stolen time is what a
+//! A fixed piece of work is timed before and after each half, on all CPUs at once: where its time changes, a CPU
+//! had something else to do or another clock, and the half says nothing. Stolen time is what a
 //! hypervisor gave to others.
 
 use std::{
     fs,
     hint::black_box,
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-use crate::subject::{Measured, Subject};
+use crate::{
+    generator::cpus,
+    subject::{Measured, Subject},
+};
 
 /// How long the fixed work takes on a quiet CPU.
 pub const SPIN: Duration = Duration::from_millis(50);
-/// The fixed work is done in so many parts, and the quickest counts: one that is interrupted
-/// does not look like a slower CPU.
-const PARTS: u32 = 5;
+/// The fixed work is done in so many parts, and the median counts: one that is interrupted does not
+/// look like a slower CPU, but a CPU that something else has for half of the time does.
+const PARTS: usize = 5;
 
 /// What was seen around and during one half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quiet {
-    /// Time of the fixed work before, nanoseconds.
+    /// Time of the fixed work before, on the slowest CPU, nanoseconds.
     pub calibration_before: u64,
     /// The same, after.
     pub calibration_after: u64,
@@ -98,10 +102,26 @@ impl Machine {
         }
     }
 
-    fn calibrate(&self) -> u64 {
-        let part = self.rounds / u64::from(PARTS);
-        let quickest = (0..PARTS).map(|_| timed(part)).min().unwrap_or_default();
-        u64::try_from((quickest * PARTS).as_nanos()).unwrap_or(u64::MAX)
+    /// Time of the fixed work on the slowest of the CPUs that this process may use, nanoseconds.
+    fn calibrate(&self) -> Result<u64> {
+        let cpus = cpus::allowed()?;
+        let times = thread::scope(|scope| {
+            let start = |cpu| scope.spawn(move || self.spin(cpu));
+            let spins: Vec<_> = cpus.into_iter().map(start).collect();
+            let end = spins.into_iter().map(thread::ScopedJoinHandle::join);
+            let times = end.map(|ended| ended.map_err(|_| anyhow!("a calibration panicked"))?);
+            times.collect::<Result<Vec<_>>>()
+        })?;
+        times.into_iter().max().context("this process has no CPU")
+    }
+
+    fn spin(&self, cpu: usize) -> Result<u64> {
+        cpus::pin(cpu)?;
+        let mut parts: [Duration; PARTS] =
+            std::array::from_fn(|_| timed(self.rounds / PARTS as u64));
+        parts.sort_unstable();
+        let whole = parts[PARTS / 2].as_nanos() * PARTS as u128;
+        Ok(u64::try_from(whole)?)
     }
 }
 
@@ -113,13 +133,13 @@ impl Default for Machine {
 
 impl Watch for Machine {
     fn half(&mut self, subject: &mut dyn Subject, length: Duration) -> Result<(Measured, Quiet)> {
-        let calibration_before = self.calibrate();
+        let calibration_before = self.calibrate()?;
         let before = Counters::read()?;
         let measured = subject.measure(length)?;
         let after = Counters::read()?;
         let quiet = Quiet {
             calibration_before,
-            calibration_after: self.calibrate(),
+            calibration_after: self.calibrate()?,
             steal: after.steal_since(&before),
             involuntary_switches: after.switches.saturating_sub(before.switches),
             run_delay: after.run_delay.saturating_sub(before.run_delay),
