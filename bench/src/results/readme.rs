@@ -11,7 +11,7 @@ use super::{
     summary::{Found, Line, Summary},
     words,
 };
-use crate::scenario::{Comparison, Keys, Metric, Scenario};
+use crate::scenario::{Comparison, Keys, Metric, Scenario, Work};
 
 /// The committed result file, from the root of the repository.
 pub const COMMITTED: &str = "bench/results/full.jsonl";
@@ -25,13 +25,16 @@ pub fn section(results: Option<&Results>) -> String {
         return "Not measured yet: `cargo xtask bench full` measures, `cargo xtask bench readme FILE` writes it here.\n".to_owned();
     };
     let mut out = String::new();
-    for recorded in &results.runs {
-        let summary = Summary::of(recorded);
+    let summaries: Vec<Summary> = results.runs.iter().map(Summary::of).collect();
+    for (index, summary) in summaries.iter().enumerate() {
         let lines: Vec<&Line> = summary
             .lines
             .iter()
-            .filter(|line| shown(&line.comparison))
+            .filter(|line| shown(&line.comparison) && belongs(line, index, &summaries))
             .collect();
+        if lines.is_empty() {
+            continue;
+        }
         out += &place(summary.run);
         out += "| conditions | paths | result | 95 % interval |\n|---|---|---|---|\n";
         for line in lines {
@@ -72,6 +75,17 @@ fn place(run: &Run) -> String {
     format!("Kernel {kernel} ({machine}), {cpu}, {cores} CPUs, revision {revision}, {day}:\n\n")
 }
 
+/// On the first page a comparison has one line: of the first kernel that has both paths, or of the
+/// first of all where none has.
+fn belongs(line: &Line, index: usize, summaries: &[Summary]) -> bool {
+    let measured = |summary: &Summary| {
+        summary.lines.iter().any(|other| {
+            other.comparison == line.comparison && matches!(other.found, Found::Measured { .. })
+        })
+    };
+    index == summaries.iter().position(measured).unwrap_or(0)
+}
+
 /// The comparisons that are worth a line on the first page: the plain point, the wide tables with
 /// the worst of keys, each peer, TCP and latency.
 fn shown(of: &Comparison) -> bool {
@@ -85,10 +99,12 @@ fn shown(of: &Comparison) -> bool {
     match of.metric {
         Metric::PacketRate => {
             let plain = frame == Scenario::PLAIN.frame && queues == 1 && updates_per_second == 0;
-            plain && (keys == Keys::Uniform || !questions::twin(of))
+            let forwards = !matches!(of.scenario.work, Work::Drop(_));
+            plain && forwards && (keys == Keys::Uniform || !questions::twin(of))
         }
         Metric::TcpBulk(streams) => streams == 1,
-        Metric::RoundTripP50 | Metric::RoundTripP99 => true,
+        Metric::RoundTripP50 => true,
+        Metric::RoundTripP99 => false,
     }
 }
 
