@@ -1,8 +1,9 @@
 //! Debian's archive, asked through apt with lists and downloads of our own, so that the machine's
 //! sources and installed packages stay as they are.
 
+use super::mirror::Mirror;
 use super::{cache, split};
-use crate::lab::{self, TempDir};
+use crate::lab::{self, TempDir, interrupted};
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -25,16 +26,25 @@ impl Apt {
     /// Fetches the lists.
     pub(super) fn new() -> Result<Self> {
         needs()?;
-        let cache = cache::folder()?;
-        std::fs::create_dir_all(&cache)
-            .with_context(|| format!("cannot make the cache {}", cache.display()))?;
         let apt = Self {
-            dir: TempDir::new_in(&cache, "apt")?,
+            dir: TempDir::new_in(&cache::folder()?, "apt")?,
         };
-        let mirror = Mirror::find();
-        apt.write_sources(&mirror)?;
+        let mirror = Mirror::used_here();
+        let fetched = apt.update(&mirror);
+        let general = Mirror::default();
+        if let (Err(error), true) = (&fetched, mirror != general) {
+            eprintln!("{error:#}");
+            interrupted()?;
+            apt.update(&general)?;
+            return Ok(apt);
+        }
+        fetched.map(|()| apt)
+    }
+
+    fn update(&self, mirror: &Mirror) -> Result<()> {
+        self.write_sources(mirror)?;
         eprintln!("fetching Debian's package lists from {}", mirror.main);
-        let mut update = apt.command("apt-get");
+        let mut update = self.command("apt-get");
         // Without it a mirror that does not answer is a warning and old lists.
         update.args(["-o", "APT::Update::Error-Mode=any", "update"]);
         ask(&mut update).with_context(|| {
@@ -43,8 +53,7 @@ impl Apt {
                  check the network, or proxy and mirror in /etc/apt, and try again",
                 mirror.main
             )
-        })?;
-        Ok(apt)
+        })
     }
 
     /// Downloads a package, and what it depends on and this machine has not installed.
@@ -145,36 +154,6 @@ impl Apt {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("LC_ALL", "C");
         command
-    }
-}
-
-/// Where packages come from.
-struct Mirror {
-    main: String,
-    security: String,
-}
-
-impl Mirror {
-    /// The mirrors that this machine uses, as far as they are Debian's.
-    fn find() -> Self {
-        let format = [
-            "indextargets",
-            "--format",
-            "$(REPO_URI)",
-            "Created-By: Packages",
-        ];
-        let used = shell::ask("apt-get", &format).unwrap_or_default();
-        let ours = |name: &str| {
-            let found = used
-                .lines()
-                .find(|uri| uri.trim_end_matches('/').ends_with(name));
-            let default = || format!("http://deb.debian.org{name}/");
-            found.map_or_else(default, str::to_owned)
-        };
-        Self {
-            main: ours("/debian"),
-            security: ours("/debian-security"),
-        }
     }
 }
 

@@ -1,9 +1,15 @@
 //! Where unpacked packages are: one folder for each, by name and version.
 
-use crate::lab::{TempDir, sweep_folders};
-use anyhow::{Context, Result};
+use crate::lab::{TempDir, interrupted, sweep_folders};
+use anyhow::{Context, Result, bail};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Another run fetches everything in less.
+const LIMIT: Duration = Duration::from_mins(20);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// `nve` in the user's cache folder. Whatever is in it may be removed when nothing runs.
 pub fn folder() -> Result<PathBuf> {
@@ -14,6 +20,40 @@ pub fn folder() -> Result<PathBuf> {
     let cache = chosen.or_else(home);
     let cache = cache.context("no place for a cache: set XDG_CACHE_HOME or HOME")?;
     Ok(cache.join("nve"))
+}
+
+/// The right to add to the cache, for one at a time, until it is dropped: so that the next one finds
+/// what it needs there and does not fetch it again. Makes the cache if there is none.
+///
+/// The folder itself is locked, so nothing is left in it, and the kernel ends the lock of a run that
+/// dies.
+pub(super) fn lock(cache: &Path) -> Result<File> {
+    let place = || cache.display();
+    std::fs::create_dir_all(cache).with_context(|| format!("cannot make the cache {}", place()))?;
+    let folder = File::open(cache).with_context(|| format!("cannot open {}", place()))?;
+    let deadline = Instant::now() + LIMIT;
+    let mut told = false;
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", place()));
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if Instant::now() >= deadline {
+            bail!(
+                "{} is locked for {LIMIT:?}; end whoever holds it (`fuser -v`)",
+                place()
+            );
+        }
+        if !told {
+            eprintln!("waiting for another run that fetches packages");
+            told = true;
+        }
+        interrupted()?;
+        std::thread::sleep(INTERVAL);
+    }
 }
 
 /// The folder that was added last among those whose name begins with `prefix`.
@@ -33,9 +73,6 @@ pub(super) fn find(cache: &Path, prefix: &str) -> Result<Option<PathBuf>> {
 
 /// The folder of that name. If it is not there, `fill` fills it; it appears in the cache complete or
 /// not at all.
-///
-/// Two runs that add the same do it twice, and the second uses what the first has added: the
-/// folder may be in use already.
 pub(super) fn add(
     cache: &Path,
     name: &str,
@@ -45,23 +82,18 @@ pub(super) fn add(
     if place.is_dir() {
         return Ok(place);
     }
-    std::fs::create_dir_all(cache)
-        .with_context(|| format!("cannot make the cache {}", cache.display()))?;
     sweep_folders(cache)?;
     let fresh = TempDir::new_in(cache, "unpack")?;
     fill(fresh.path())?;
-    match std::fs::rename(fresh.path(), &place) {
-        Err(_) if place.is_dir() => Ok(place),
-        renamed => renamed
-            .map(|()| place.clone())
-            .with_context(|| format!("cannot make {}", place.display())),
-    }
+    std::fs::rename(fresh.path(), &place)
+        .with_context(|| format!("cannot make {}", place.display()))?;
+    Ok(place)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::bail;
+    use crate::lab::PATIENCE;
 
     fn tool(contents: &str) -> impl FnOnce(&Path) -> Result<()> {
         move |dir| Ok(std::fs::write(dir.join("tool"), contents)?)
@@ -81,19 +113,23 @@ mod tests {
     }
 
     #[test]
-    fn the_second_of_two_runs_uses_what_the_first_added() {
+    fn the_second_of_two_runs_waits_for_what_the_first_adds() {
         let dir = TempDir::new("cache").unwrap();
-        let mut first = PathBuf::new();
-        let second = add(dir.path(), "tool_1", |fresh| {
-            first = add(dir.path(), "tool_1", tool("first"))?;
-            tool("second")(fresh)
+        let cache = dir.path();
+        let first = lock(cache).unwrap();
+        let (sender, second) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let _turn = lock(cache).unwrap();
+                sender.send(find(cache, "tool_").unwrap()).unwrap();
+            });
+            let early = second.recv_timeout(4 * INTERVAL);
+            assert!(early.is_err(), "it did not wait: {early:?}");
+            let place = add(cache, "tool_1", tool("first")).unwrap();
+            drop(first);
+            assert_eq!(second.recv_timeout(PATIENCE).unwrap(), Some(place));
         });
-        let place = second.unwrap();
-        assert_eq!(place, first);
-        let contents = std::fs::read_to_string(place.join("tool")).unwrap();
-        assert_eq!(contents, "first");
-        assert_eq!(find(dir.path(), "tool_").unwrap(), Some(place));
-        assert_eq!(find(dir.path(), "too_").unwrap(), None);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(find(cache, "too_").unwrap(), None);
+        assert_eq!(std::fs::read_dir(cache).unwrap().count(), 1);
     }
 }

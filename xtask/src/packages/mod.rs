@@ -9,6 +9,8 @@
 
 mod apt;
 mod cache;
+mod failures;
+mod mirror;
 mod tree;
 
 use anyhow::Result;
@@ -17,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use apt::Apt as Archive;
 pub use cache::folder as cache_folder;
+pub use failures::{FAILURES, failures};
 pub use tree::Unpacked;
 pub(crate) use tree::unpack;
 
@@ -73,15 +76,29 @@ impl Source {
         fill: impl FnOnce(&Apt, &Path) -> Result<()>,
     ) -> Result<PathBuf> {
         let folder = cache::folder()?;
-        let known = cache::find(&folder, prefix)?;
-        if let (Look::Missing, Some(found)) = (self.look, known) {
+        if let Some(found) = self.known(&folder, prefix)? {
+            return Ok(found);
+        }
+        let _turn = cache::lock(&folder)?;
+        // Another run may have added it meanwhile.
+        if let Some(found) = self.known(&folder, prefix)? {
             return Ok(found);
         }
         let apt = match &mut self.apt {
             Some(apt) => apt,
-            none => none.insert(Apt::new()?),
+            none => none.insert(failures::once(failures::LISTS, Apt::new)?),
         };
-        cache::add(&folder, &name(apt)?, |dir| fill(apt, dir))
+        failures::once(prefix, || {
+            cache::add(&folder, &name(apt)?, |dir| fill(apt, dir))
+        })
+    }
+
+    /// What need not be looked for in the network.
+    fn known(&self, cache: &Path, prefix: &str) -> Result<Option<PathBuf>> {
+        match self.look {
+            Look::Missing => cache::find(cache, prefix),
+            Look::Newer => Ok(None),
+        }
     }
 }
 
