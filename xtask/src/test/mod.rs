@@ -2,6 +2,7 @@
 
 mod guests;
 mod programs;
+mod reader;
 mod report;
 mod tally;
 
@@ -39,12 +40,15 @@ fn every_tier(programs: &[Program], filter: Option<&str>, tally: &mut Tally) {
     }
     if unprivileged.is_none() {
         tally.check("sweep", lab::sweep());
+        guests::prepare(programs, filter);
         let here = |program: &&Program| program.privileged() && !program.only_in_guests();
         for program in programs.iter().filter(here) {
             program.run(Tier::Privileged, filter, tally);
         }
         tally.check("sweep", lab::sweep());
         guests::run(programs, filter, tally);
+    } else {
+        guests::skip(programs, filter, tally);
     }
     if filter.is_none_or(|filter| "demo".contains(filter)) {
         run_demo(unprivileged.as_deref(), tally);

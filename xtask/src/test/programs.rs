@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use xtask::{lab, shell};
+use xtask::{lab, packages, shell};
 
 /// A program that takes longer hangs.
 const LIMIT: Duration = Duration::from_mins(20);
@@ -18,6 +18,8 @@ const LIMIT: Duration = Duration::from_mins(20);
 const GUEST: &str = "guest_";
 /// Programs that run here, and in guests as well: the dataplane on all kernels.
 const EVERYWHERE: [&str; 2] = ["fixtures", "load"];
+/// Programs that run here, and start guests or peers.
+const STARTERS: [&str; 3] = ["bench_cli", "bench_peers", "vm"];
 
 /// One executable of tests.
 #[derive(Debug)]
@@ -55,7 +57,8 @@ pub(super) fn doctests(tally: &mut Tally) {
 }
 
 impl Program {
-    fn from_message(message: &Value) -> Option<Self> {
+    /// A test program in a message of cargo.
+    pub(super) fn from_message(message: &Value) -> Option<Self> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let manifest = PathBuf::from(text(&message["manifest_path"])?);
         let folder = manifest.parent()?.to_owned();
@@ -84,6 +87,11 @@ impl Program {
     /// Its ignored tests run in guests.
     pub(super) fn in_guests(&self) -> bool {
         self.only_in_guests() || self.privileged() && EVERYWHERE.contains(&self.target.as_str())
+    }
+
+    /// It needs packages that this machine may not have.
+    pub(super) fn needs_packages(&self) -> bool {
+        self.in_guests() || self.privileged() && STARTERS.contains(&self.target.as_str())
     }
 
     /// Package and target.
@@ -139,7 +147,9 @@ impl Program {
 fn run_logged(command: &mut Command, name: &str, later: bool, tally: &mut Tally) -> Result<()> {
     let dir = lab::TempDir::new("skips")?;
     let log = dir.path().join("log");
-    let report = watch(command.env(lab::SKIP_LOG, &log))?;
+    command.env(lab::SKIP_LOG, &log);
+    command.envs(packages::failures().map(|told| (packages::FAILURES, told)));
+    let report = watch(command)?;
     count(name, &report, later, tally);
     tally.skipped_themselves(&std::fs::read_to_string(log).unwrap_or_default());
     Ok(())

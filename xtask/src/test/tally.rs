@@ -63,6 +63,11 @@ impl Tally {
         &self.failed
     }
 
+    #[cfg(test)]
+    pub(super) fn skips(&self) -> &[String] {
+        &self.skipped
+    }
+
     pub(super) fn summary(&self) -> String {
         let Self {
             passed,
