@@ -15,6 +15,7 @@
 //! ```
 
 mod accel;
+mod clock;
 mod cpio;
 mod files;
 mod image;
