@@ -1,6 +1,6 @@
 //! Child processes that are bounded in time, keep their output, and end when their guard does.
 
-use super::{Output, interrupted};
+use super::{Output, PATIENCE, interrupted};
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -118,7 +118,7 @@ impl Proc {
     /// Ends the process as Ctrl-C would and gives what it said; captures flush their file on it.
     pub fn interrupt(self) -> Result<Output> {
         self.signal(Signal::INT);
-        self.finish(GRACE, || Ok(()))
+        self.finish(PATIENCE, || Ok(()))
     }
 
     /// Asks the process to end as a service manager would, and gives it this long.
@@ -223,7 +223,7 @@ fn contents(file: &File) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::{self, PATIENCE};
+    use crate::lab;
 
     fn sh(script: &str) -> Command {
         let mut command = Command::new("sh");
