@@ -26,7 +26,7 @@ pub(crate) struct Options {
 /// What needs no measuring: `bench` has these verbs, with its own options.
 #[derive(Subcommand)]
 enum Look {
-    /// Tell what changed from one result file to another: exit code 0 nothing or for the better, 1 worse, 2 not comparable
+    /// Tell what changed from one result file to another: exit code 0 nothing or for the better, 1 worse, 2 not comparable or not to be had
     Compare(Words),
     /// Show a result file as Markdown; --markdown FILE and --plots DIR write
     Report(Words),
@@ -44,7 +44,7 @@ struct Words {
 
 #[derive(Args)]
 struct Measure {
-    /// quick (under 3 minutes), full (about 45) or sanity (seconds)
+    /// quick (under 3 minutes), full (about half an hour) or sanity (seconds)
     #[arg(default_value = "quick")]
     profile: String,
     /// Seed of all that is random
@@ -67,12 +67,19 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let Some(look) = &options.look else {
         return measure(&options.measure);
     };
-    let (verb, words) = match look {
-        Look::Compare(words) => ("compare", words),
-        Look::Report(words) => ("report", words),
-        Look::Readme(words) => ("readme", words),
-        Look::List(words) => ("list", words),
-    };
+    match look {
+        // 1 is an answer, so what kept us from one is something else.
+        Look::Compare(words) => Ok(ask("compare", words).unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        })),
+        Look::Report(words) => ask("report", words),
+        Look::Readme(words) => ask("readme", words),
+        Look::List(words) => ask("list", words),
+    }
+}
+
+fn ask(verb: &str, words: &Words) -> Result<ExitCode> {
     let mut command = Command::new(build()?);
     command.arg(verb).args(&words.words);
     code(attend(&mut command)?)
