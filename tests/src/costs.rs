@@ -133,7 +133,13 @@ pub fn page(baseline: &Baseline) -> String {
     let _ = writeln!(page, "|---|---|{}---:|", "---:|".repeat(TABLES.len()));
     for ((direction, walk), counts) in look_ups() {
         let each = counts
-            .map(|count| count.to_string().replace('0', ""))
+            .map(|count| {
+                if count == 0 {
+                    String::new()
+                } else {
+                    count.to_string()
+                }
+            })
             .join(" | ");
         let _ = writeln!(page, "| {direction} | {walk} | {each} | {} |", sum(&counts));
     }

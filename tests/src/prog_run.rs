@@ -80,7 +80,7 @@ impl Programs {
     }
 
     /// What the kernel made of each program, by its name.
-    pub fn info(&self) -> BTreeMap<String, ProgramInfo> {
+    pub fn infos(&self) -> BTreeMap<String, ProgramInfo> {
         let programs = self.ebpf.programs();
         let infos = programs.map(|(name, program)| {
             let info = program.info().expect("the kernel knows its program");
@@ -181,14 +181,6 @@ impl Programs {
             action: action(hook, result.return_value),
             frame: out,
         })
-    }
-
-    /// What the kernel says of each program, by name.
-    pub fn infos(&self) -> BTreeMap<String, ProgramInfo> {
-        let programs = self.ebpf.programs();
-        programs
-            .map(|(name, program)| (name.to_owned(), program.info().expect("loaded")))
-            .collect()
     }
 
     /// Reads the counters of the slots in use.

@@ -24,7 +24,7 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let infos = Programs::load(&two_tenants()).info();
+    let infos = Programs::load(&two_tenants()).infos();
     let rows = infos.into_iter().map(|(name, info)| Row {
         verified: info.verified_instruction_count().expect("since Linux 5.16"),
         translated: info.size_translated(),
