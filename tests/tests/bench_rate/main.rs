@@ -1,10 +1,12 @@
 //! What measures packet rates measures packets that arrive. Never a speed.
 
+mod keys;
+
 use std::time::Duration;
 
 use dataplane_bench::{
     paths::{self, Absence, Built, DROP, route},
-    rate::{BY_CPU, Rate},
+    rate::{BY_CPU, Rate, share_received},
     scenario::{Keys, PathName, Refusal, Scenario, Sink, Work},
     subject::Measured,
 };
@@ -46,6 +48,8 @@ fn arrived(measured: &Measured) {
     let (sent, received) = (count(measured, "sent"), count(measured, "received"));
     assert!(measured.value > 0.0, "{measured:?}");
     assert!(received > 0 && received <= sent, "{measured:?}");
+    let share = share_received(&measured.details).expect("both were counted");
+    assert!(0.0 < share && share <= 1.0, "{measured:?}");
 }
 
 /// What arrived is what our programs say that they sent on, and they dropped nothing.
@@ -142,17 +146,6 @@ fn every_reason_to_drop_is_counted() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn keys_queues_frames_and_updates_are_as_asked() {
-    for (keys, touched) in [(Keys::OneHot, 1), (Keys::ThousandHot, 1024)] {
-        let scenario = Scenario {
-            keys,
-            records: 65_536,
-            ..Scenario::PLAIN
-        };
-        assert_eq!(
-            count(&measured(PathName::NveXdp, &scenario), "keys"),
-            touched
-        );
-    }
     let scenario = Scenario {
         keys: Keys::Zipf,
         records: 100_000,
@@ -163,13 +156,16 @@ fn keys_queues_frames_and_updates_are_as_asked() {
     };
     let measured = measured(PathName::NveXdp, &scenario);
     arrived(&measured);
-    assert!(count(&measured, "keys") > 1024, "{measured:?}");
+    assert!(count(&measured, "keys") > 1, "{measured:?}");
     assert!(count(&measured, "updates") > 0, "{measured:?}");
+    assert!(count(&measured, "updates.due") > 0, "{measured:?}");
+    let told = |name: &&String| name.starts_with("generator.");
+    assert_eq!(measured.details.keys().filter(told).count(), 1);
     let busy = measured
         .details
         .keys()
         .filter(|name| name.starts_with(BY_CPU));
-    assert_eq!(busy.count(), 2, "each queue has its CPU: {measured:?}");
+    assert!(busy.count() >= 2, "each queue has its CPU: {measured:?}");
 }
 
 #[test]
@@ -183,7 +179,7 @@ fn a_path_that_drops_its_packets_is_not_measured() {
     });
     let refused = Rate::new(broken, &scenario).err().map(why);
     let refused = refused.expect("all packets are spoofed");
-    assert!(refused.contains("0 of 256 packets arrived"), "{refused}");
+    assert!(refused.contains("0 of 64 packets arrived"), "{refused}");
     assert!(refused.contains("SPOOF_MAC"), "{refused}");
 }
 
