@@ -73,11 +73,15 @@ fn same_place(one: &Run, two: &Run) -> bool {
 }
 
 fn places(results: &Results) -> String {
-    let place =
-        |recorded: &Recorded| {
-            let Run { kernel, machine, profile, .. } = &recorded.run;
-            format!("kernel {kernel} ({machine}, profile {profile})")
-        };
+    let place = |recorded: &Recorded| {
+        let Run {
+            kernel,
+            machine,
+            profile,
+            ..
+        } = &recorded.run;
+        format!("kernel {kernel} ({machine}, profile {profile})")
+    };
     results
         .runs
         .iter()
@@ -131,7 +135,11 @@ impl Comparison {
                 Compared::Ratio => self.tolerance * from.median,
                 Compared::Difference => self.tolerance * after.twin.unwrap_or_default(),
             };
-            let change = changed((from, to), tolerance, after.compared == Compared::Difference);
+            let change = changed(
+                (from, to),
+                tolerance,
+                after.compared == Compared::Difference,
+            );
             self.change(&title, change, &told(after, from, to));
         }
     }
@@ -195,11 +203,7 @@ fn title(line: &Line) -> String {
 
 /// Judges by intervals that have nothing in common, and medians further apart than `tolerance`: of
 /// very many rows some have disjoint intervals by chance.
-pub fn changed(
-    (from, to): (Estimate, Estimate),
-    tolerance: f64,
-    less_is_better: bool,
-) -> Change {
+pub fn changed((from, to): (Estimate, Estimate), tolerance: f64, less_is_better: bool) -> Change {
     if from.overlaps(to) || (to.median - from.median).abs() <= tolerance {
         return Change::NoneShown;
     }

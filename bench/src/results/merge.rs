@@ -11,7 +11,10 @@ use crate::scenario::Comparison;
 pub(super) fn merged(runs: Vec<Recorded>) -> Vec<Recorded> {
     let mut places: Vec<Recorded> = Vec::new();
     for later in runs {
-        match places.iter_mut().find(|known| alike(&known.run, &later.run)) {
+        match places
+            .iter_mut()
+            .find(|known| alike(&known.run, &later.run))
+        {
             Some(known) => replace(known, later),
             None => places.push(later),
         }
@@ -58,7 +61,11 @@ fn comparison(row: &Row) -> Option<Comparison> {
 mod tests {
     use super::*;
     use crate::{
-        results::{row::MachineKind, sample, summary::{Found, Summary}},
+        results::{
+            row::MachineKind,
+            sample,
+            summary::{Found, Summary},
+        },
         scenario::PathName,
     };
 

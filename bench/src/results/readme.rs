@@ -115,7 +115,9 @@ fn cells(line: &Line) -> [String; 4] {
             (markdown::missing(path.as_str(), why, *failed), None)
         }
         Found::Measured {
-            verdict, overloaded, ..
+            verdict,
+            overloaded,
+            ..
         } => {
             let clear = verdict.estimate.filter(|_| verdict.doubt.is_none());
             let middle =

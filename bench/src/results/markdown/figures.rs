@@ -40,7 +40,9 @@ pub(super) fn section(figures: &[&Figure]) -> String {
 
 /// One line for each set of conditions, one column for each kind of keys and method.
 fn across(out: &mut String, name: &str, figures: &[&Figure]) {
-    let unit = figures.first().map_or(String::new(), |f| f.unit.to_string());
+    let unit = figures
+        .first()
+        .map_or(String::new(), |f| f.unit.to_string());
     let _ = write!(
         out,
         "\n{} ({unit}); median, and half of the 95 % interval:\n\n",
@@ -70,9 +72,12 @@ fn parts(figure: &Figure) -> (String, String) {
             .iter()
             .filter(|(name, _)| ACROSS.contains(&name.as_str()) == of);
         let words: Vec<String> = chosen
-            .map(|(name, value)| match of {
-                true => cell(value),
-                false => format!("{} {}", cell(name), cell(value)),
+            .map(|(name, value)| {
+                if of {
+                    cell(value)
+                } else {
+                    format!("{} {}", cell(name), cell(value))
+                }
             })
             .collect();
         words.join(", ")
