@@ -125,11 +125,16 @@ fn xdp_on_too_many_queues_is_refused() {
         let refused = site.start(0, "xdp").expect_err("nved started");
         let told = format!("{refused:#}");
         site.start(0, "auto")?;
-        let status = site.ask(0, &["status"])?;
+        let attached = wait_until("the uplink at tc", SOON, || {
+            let status = site.ask(0, &["status"])?;
+            let mode = &status["uplinks"][0]["mode"];
+            ensure!(mode == "tc", "{status}");
+            Ok(Some(()))
+        });
         // The device will be another test's.
         channels(site, "2")?;
+        attached?;
         ensure!(told.contains("ethtool -L eth0 combined 2"), "{told}");
-        ensure!(status["uplinks"][0]["mode"] == "tc", "{status}");
         Ok(())
     });
 }
