@@ -7,6 +7,7 @@ use super::{
 use crate::{
     compared::{Pair, Verdict},
     figures::Figure,
+    rate::{OVERLOADED, share_received},
     scenario::{Comparison, PathName},
     stats::median,
 };
@@ -90,9 +91,6 @@ impl<'r> Summary<'r> {
     }
 }
 
-/// A path of which less arrives than this was not measured at its limit, but beyond it.
-const ENOUGH: f64 = 0.9;
-
 /// The rows of a comparison.
 struct Gathered<'r> {
     comparison: Comparison,
@@ -122,15 +120,6 @@ fn gather<'g, 'r>(all: &'g mut Vec<Gathered<'r>>, comparison: Comparison) -> &'g
     &mut all[index]
 }
 
-/// The share of the packets that were sent that arrived.
-fn arrived(half: &Trial) -> Option<f64> {
-    let count = |name: &str| half.details.get(name).copied();
-    let (sent, received) = (count("sent")?, count("received")?);
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let share = received as f64 / sent.max(1) as f64;
-    Some(share)
-}
-
 impl<'r> Gathered<'r> {
     fn trial(&mut self, trial: &'r Trial) {
         if trial.half == 0 {
@@ -153,7 +142,7 @@ impl<'r> Gathered<'r> {
         let values = value(self.comparison.ours).zip(value(self.comparison.twin));
         self.pairs
             .extend(values.map(|(ours, twin)| Pair { ours, twin }));
-        let shares = [first, trial].map(|half| Some((half.path, arrived(half)?)));
+        let shares = [first, trial].map(|half| Some((half.path, share_received(&half.details)?)));
         self.arrived.extend(shares.into_iter().flatten());
     }
 
@@ -166,7 +155,7 @@ impl<'r> Gathered<'r> {
         [self.comparison.ours, self.comparison.twin]
             .into_iter()
             .filter_map(of)
-            .filter(|(_, share)| *share < ENOUGH)
+            .filter(|(_, share)| *share < OVERLOADED)
             .collect()
     }
 
