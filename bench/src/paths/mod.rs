@@ -108,7 +108,11 @@ pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
 
 /// A classifier hands an skb to the tenant's end behind the place where a native program runs.
 fn refuse_frames_of_skbs(hook: Hook, scenario: &Scenario) -> Result<(), Absence> {
-    let to_tenant = scenario.work.hops().last().is_some_and(|hop| hop.to_tenant);
+    let to_tenant = scenario
+        .work
+        .hops()
+        .last()
+        .is_some_and(route::Hop::to_tenant);
     if hook == Hook::Tc && scenario.sink == Sink::Frame && to_tenant {
         let why = "bpf_redirect_peer delivers skbs, which a native XDP sink does not see; count them with the skb sink";
         return Err(Absence::NotAvailable(why.to_owned()));

@@ -26,47 +26,30 @@ pub struct Hop {
     pub from: &'static str,
     /// Device that they leave by.
     pub to: &'static str,
-    /// The device belongs to a tenant: an skb is handed to the pair's other end.
-    pub to_tenant: bool,
 }
 
-const ENCAP: Hop = Hop {
-    on_b: false,
-    from: "a1",
-    to: "eth0",
-    to_tenant: false,
-};
-const ENCAP_BACK: Hop = Hop {
-    on_b: false,
-    from: "eth0",
-    to: "a1",
-    to_tenant: true,
-};
-const DECAP: Hop = Hop {
-    on_b: true,
-    from: "eth0",
-    to: "b1",
-    to_tenant: true,
-};
-const DECAP_BACK: Hop = Hop {
-    on_b: true,
-    from: "b1",
-    to: "eth0",
-    to_tenant: false,
-};
-const LOCAL: Hop = Hop {
-    on_b: false,
-    from: "a1",
-    to: "b1",
-    to_tenant: true,
-};
+/// Name of a host's device on the underlay; its others are tenants'.
+const UNDERLAY: &str = "eth0";
 
-const LOCAL_BACK: Hop = Hop {
-    on_b: false,
-    from: "b1",
-    to: "a1",
-    to_tenant: true,
-};
+const ENCAP: Hop = Hop::new(false, "a1", UNDERLAY);
+const DECAP: Hop = Hop::new(true, UNDERLAY, "b1");
+const LOCAL: Hop = Hop::new(false, "a1", "b1");
+
+impl Hop {
+    const fn new(on_b: bool, from: &'static str, to: &'static str) -> Self {
+        Self { on_b, from, to }
+    }
+
+    /// The same host, the other way.
+    const fn back(self) -> Self {
+        Self::new(self.on_b, self.to, self.from)
+    }
+
+    /// Whether it ends at a tenant's device: an skb is handed to the pair's other end.
+    pub fn to_tenant(&self) -> bool {
+        self.to != UNDERLAY
+    }
+}
 
 impl Work {
     /// Whether tenants are on one host.
@@ -91,10 +74,10 @@ impl Work {
     /// The way of answers, on the same hosts: our programs have it, so their twins do.
     pub fn hops_back(self) -> &'static [Hop] {
         match self {
-            Self::Encap => &[ENCAP_BACK],
-            Self::Decap => &[DECAP_BACK],
-            Self::EncapDecap => &[ENCAP_BACK, DECAP_BACK],
-            Self::SameHost => &[LOCAL_BACK],
+            Self::Encap => const { &[ENCAP.back()] },
+            Self::Decap => const { &[DECAP.back()] },
+            Self::EncapDecap => const { &[ENCAP.back(), DECAP.back()] },
+            Self::SameHost => const { &[LOCAL.back()] },
             Self::Drop(_) => &[],
         }
     }

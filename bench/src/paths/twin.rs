@@ -55,7 +55,7 @@ fn stand(hook: Hook, scenario: &Scenario) -> Result<Built> {
 fn redirect(hook: Hook, hop: Hop, topology: &Topology) -> Result<Ebpf> {
     let netns = topology.host(hop.on_b);
     let target = ifindex(netns, hop.to)?;
-    let to_peer = u32::from(hop.to_tenant);
+    let to_peer = u32::from(hop.to_tenant());
     let mut loader = programs::loader();
     programs::set(&mut loader, "TARGET", &target);
     programs::set(&mut loader, "TO_PEER", &to_peer);

@@ -29,7 +29,7 @@ pub const QUESTIONS: [Question; 8] = [
                 keys: of.scenario.keys,
                 ..at(of)
             };
-            rate(of) && twin(of) && of.scenario == plain && of.scenario.work == Work::EncapDecap
+            beside_twin(of, plain) && of.scenario.work == Work::EncapDecap
         },
     },
     Question {
@@ -45,7 +45,7 @@ pub const QUESTIONS: [Question; 8] = [
                 frame: of.scenario.frame,
                 ..at(of)
             };
-            rate(of) && twin(of) && of.scenario == plain
+            beside_twin(of, plain)
         },
     },
     Question {
@@ -57,7 +57,7 @@ pub const QUESTIONS: [Question; 8] = [
                 sink: of.scenario.sink,
                 ..at(of)
             };
-            rate(of) && twin(of) && of.scenario == plain
+            beside_twin(of, plain)
         },
     },
     Question {
@@ -68,7 +68,7 @@ pub const QUESTIONS: [Question; 8] = [
                 queues: of.scenario.queues,
                 ..at(of)
             };
-            rate(of) && twin(of) && of.scenario == plain
+            beside_twin(of, plain)
         },
     },
     Question {
@@ -105,6 +105,11 @@ fn rate(of: &Comparison) -> bool {
 /// Whether it is compared with the do-nothing twin.
 pub fn twin(of: &Comparison) -> bool {
     matches!(of.twin, PathName::TwinXdp | PathName::TwinTc)
+}
+
+/// The packet rate of ours beside its twin, under just these conditions.
+fn beside_twin(of: &Comparison, conditions: Scenario) -> bool {
+    rate(of) && twin(of) && of.scenario == conditions
 }
 
 /// The plain point of the path: frames to XDP, skbs to TC.
