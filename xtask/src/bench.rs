@@ -12,6 +12,9 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use xtask::{lab, shell};
 
+/// The profiles of `bench`, known here so that a wrong name is told before anything is built.
+const PROFILES: [&str; 3] = ["quick", "full", "sanity"];
+
 const INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Args)]
@@ -45,7 +48,7 @@ struct Words {
 #[derive(Args)]
 struct Measure {
     /// quick (under 3 minutes), full (about half an hour) or sanity (seconds)
-    #[arg(default_value = "quick")]
+    #[arg(default_value = PROFILES[0], value_parser = PROFILES)]
     profile: String,
     /// Seed of all that is random
     #[arg(long, default_value_t = 1)]
@@ -174,20 +177,10 @@ fn default_out(profile: &str) -> Result<PathBuf> {
 /// Release builds of `bench` and of the programs that it starts; where `bench` is.
 fn build() -> Result<PathBuf> {
     setup::run()?;
-    let messages = shell::cargo_messages(&[
-        "build",
-        "--release",
-        "--package=dataplane-bench",
-        "--package=dataplane-user",
-        "--bin=bench",
-        "--bin=nved",
-        "--bin=nvectl",
-    ])?;
-    let built = messages
-        .iter()
-        .filter_map(|message| message["executable"].as_str());
-    let bench = built.map(Path::new).find(|file| file.ends_with("bench"));
-    Ok(bench.context("cargo built no bench")?.to_owned())
+    shell::release(
+        &["dataplane-bench", "dataplane-user"],
+        &["bench", "nved", "nvectl"],
+    )
 }
 
 /// Runs a command on our terminal to its end. A signal that we got alone reaches it as well, and
@@ -219,4 +212,19 @@ fn attend(command: &mut Command) -> Result<ExitStatus> {
 fn code(status: ExitStatus) -> Result<ExitCode> {
     let code = status.code().context("bench was killed")?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profiles_are_those_of_bench() {
+        let file = shell::root().join("bench/src/profile/mod.rs");
+        let text = std::fs::read_to_string(file).unwrap();
+        let names = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","));
+        assert_eq!(names.collect::<Vec<_>>(), PROFILES);
+    }
 }

@@ -90,6 +90,23 @@ pub fn cargo_messages(args: &[&str]) -> Result<Vec<Value>> {
         .collect())
 }
 
+/// Builds these programs of these packages for release; where the first of them is.
+pub fn release(packages: &[&str], programs: &[&str]) -> Result<PathBuf> {
+    let mut args = vec!["build".to_owned(), "--release".to_owned()];
+    args.extend(packages.iter().map(|name| format!("--package={name}")));
+    args.extend(programs.iter().map(|name| format!("--bin={name}")));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let messages = cargo_messages(&args)?;
+    let first = programs.first().context("no program to build")?;
+    let built = messages
+        .iter()
+        .filter_map(|message| message["executable"].as_str());
+    let found = built.map(Path::new).find(|file| file.ends_with(first));
+    Ok(found
+        .with_context(|| format!("cargo built no {first}"))?
+        .to_owned())
+}
+
 /// Standard output of a quick question to a tool; `None` when the tool is not there or fails.
 pub fn ask(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).output().ok()?;

@@ -158,18 +158,7 @@ fn build() -> Result<PathBuf> {
         return Ok(std::path::absolute(lab::bin_dir()?)?.join("nved"));
     }
     setup::run()?;
-    let messages = shell::cargo_messages(&[
-        "build",
-        "--release",
-        "--package=dataplane-user",
-        "--bin=nved",
-        "--bin=nvectl",
-    ])?;
-    let built = messages
-        .iter()
-        .filter_map(|message| message["executable"].as_str());
-    let nved = built.map(Path::new).find(|file| file.ends_with("nved"));
-    Ok(nved.context("cargo built no nved")?.to_owned())
+    shell::release(&["dataplane-user"], &["nved", "nvectl"])
 }
 
 fn told(state: &State, record: &Record, process: &Recorded) {
