@@ -250,8 +250,8 @@ impl Agent {
         }
     }
 
-    /// How long events gather: a flood of them costs a quarter of a CPU at most, and however long
-    /// a round takes, each second has one.
+    /// How long events gather: three times what a round takes, so that a flood of them costs a quarter
+    /// of a CPU; but a second at most, so that long rounds do not make the kernel follow late.
     fn pause(&self) -> Duration {
         (3 * self.took).clamp(GATHER, TICK)
     }
