@@ -2,7 +2,7 @@
 //!
 //! * [`wire`]: the formats of packets (Ethernet, IPv4, ARP, NVGRE).
 //! * [`abi`]: keys and values of the BPF maps, one map a file.
-//! * [`id`] and [`reason`]: checked domain numbers and numbered drop reasons.
+//! * [`id`], [`reason`] and [`punt`]: checked domain numbers, why a packet is dropped, and why it is left to user space.
 //! * [`forward`]: *the* decision. Header values and tables in, verdict out; pure.
 //!
 //! Nothing here reads packet memory, allocates or does I/O, so that the same
@@ -20,5 +20,6 @@
 pub mod abi;
 pub mod forward;
 pub mod id;
+pub mod punt;
 pub mod reason;
 pub mod wire;

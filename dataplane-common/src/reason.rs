@@ -104,6 +104,22 @@ drop_reasons! {
     DecapFailed = 35, ingress, "DECAP_FAILED";
     /// The device is not a port in the tables (yet); its frames must not reach the host's stack.
     PortUnknown = 36, egress, "PORT_UNKNOWN";
+    /// The port asked for more of user space than its share of the slow path.
+    PuntRate = 37, both, "PUNT_RATE";
+    /// User space cannot be reached: `nved` is not running, or the upcall pair is gone.
+    PuntFailed = 38, both, "PUNT_FAILED";
+    /// User space had an answer and the tables still have none; it is not asked twice about one packet.
+    PuntLoop = 39, both, "PUNT_LOOP";
+    /// Too many packets of the VM network, or for this CA, wait for an answer.
+    HoldFull = 40, both, "HOLD_FULL";
+    /// The VM network asked for more of the slow path than its share.
+    TenantBudget = 41, both, "TENANT_BUDGET";
+    /// The answer took longer than a packet may wait.
+    HoldExpired = 42, both, "HOLD_EXPIRED";
+    /// The slow path ended with the packet in its hands; it counts them when it starts again.
+    WorkerLost = 43, both, "WORKER_LOST";
+    /// The record was found, and the kernel's table has no room for it.
+    TableFull = 44, both, "TABLE_FULL";
 }
 
 /// Room for reasons in the counter arrays; numbers stay below it.

@@ -13,9 +13,11 @@ use crate::{
 pub fn outcome(direction: Direction, outcome: &Outcome) {
     let Outcome {
         verdict,
+        punt: _,
         target,
         slot,
         len,
+        bucket: _,
     } = *outcome;
     // What comes from the underlay counts for the port that gets it, so that the
     // sums agree slot by slot.
@@ -36,9 +38,20 @@ pub fn outcome(direction: Direction, outcome: &Outcome) {
         }
         (Verdict::Passed, Direction::Egress) => event(slot, Counter::EgressPassed, len),
         (Verdict::Passed, Direction::Ingress) => event(slot, Counter::IngressPassed, len),
+        (Verdict::Punted, Direction::Egress) => event(slot, Counter::EgressPunted, len),
+        (Verdict::Punted, Direction::Ingress) => event(slot, Counter::IngressPunted, len),
         (Verdict::Dropped(reason), _) => {
             add(DROPS.get_ptr_mut(drop_index(slot, direction, reason)), len);
         }
+    }
+}
+
+/// Counts a packet that user space gave back, beside what became of it.
+#[inline(always)]
+pub fn again(direction: Direction, outcome: &Outcome) {
+    match direction {
+        Direction::Egress => event(outcome.slot, Counter::EgressReinjected, outcome.len),
+        Direction::Ingress => event(outcome.target.slot, Counter::IngressReinjected, outcome.len),
     }
 }
 

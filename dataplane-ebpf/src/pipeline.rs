@@ -4,13 +4,14 @@
 //! `dataplane_common::forward`, the steps here only read and edit bytes.
 
 use dataplane_common::{
-    abi::vport::Vport,
+    abi::{bucket, vport::Vport},
     forward::{
-        self, Deliver, Egress, Encap, Tables as _,
+        self, Deliver, Egress, Encap, Halt, Tables as _,
         arp::ArpReply,
         ingress::{self, Tunnel},
         parse::{self, Headers, Net},
     },
+    punt::Punt,
     reason::DropReason,
     wire::{
         ether::{self, EthHeader},
@@ -35,6 +36,8 @@ pub enum Verdict {
     Replied,
     /// Untouched; at XDP, left to the TC program.
     Passed,
+    /// Left to user space.
+    Punted,
     /// It ends here.
     Dropped(DropReason),
 }
@@ -55,15 +58,19 @@ pub struct Target {
 pub struct Outcome {
     /// What was done.
     pub verdict: Verdict,
+    /// Why user space shall have the packet instead, if it can be reached.
+    pub punt: Option<Punt>,
     /// Where it goes.
     pub target: Target,
     /// Slot of the port that sent it; 0 when it came from the underlay.
     pub slot: u32,
     /// Bytes of the frame as it came.
     pub len: u32,
+    /// Index in `BUCKETS` of what pays for a punt.
+    pub bucket: u32,
 }
 
-type Done = Result<(Verdict, Target), DropReason>;
+type Done = Result<(Verdict, Target), Halt>;
 
 const PASSED: Done = Ok((Verdict::Passed, NOWHERE));
 const NOWHERE: Target = Target {
@@ -73,17 +80,29 @@ const NOWHERE: Target = Target {
 };
 
 #[inline(always)]
-fn outcome(done: Done, slot: u32, len: u32) -> Outcome {
+fn outcome(done: Done, slot: u32, bucket: u32, len: u32) -> Outcome {
+    let mut punt = None;
     let (verdict, target) = match done {
         Ok(done) => done,
-        Err(reason) => (Verdict::Dropped(reason), NOWHERE),
+        Err(halt) => {
+            punt = halt.punt;
+            (Verdict::Dropped(halt.reason), NOWHERE)
+        }
     };
     Outcome {
         verdict,
+        punt,
         target,
         slot,
         len,
+        bucket,
     }
+}
+
+/// A frame that user space made for a port.
+#[inline(always)]
+pub fn handed(target: Target) -> Outcome {
+    outcome(Ok((Verdict::Delivered, target)), 0, 0, 0)
 }
 
 /// vport -> underlay or another port of this host.
@@ -91,9 +110,10 @@ fn outcome(done: Done, slot: u32, len: u32) -> Outcome {
 pub fn egress<P: Packet>(packet: &mut P) -> Outcome {
     let len = packet.len();
     let Some(port) = Maps.vport(packet.ifindex()) else {
-        return outcome(Err(DropReason::PortUnknown), 0, len);
+        return outcome(Err(DropReason::PortUnknown.into()), 0, 0, len);
     };
-    outcome(from_port(packet, port), port.slot, len)
+    let bucket = bucket::of_port(port.slot);
+    outcome(from_port(packet, port), port.slot, bucket, len)
 }
 
 #[inline(always)]
@@ -142,12 +162,16 @@ fn answer<P: Packet>(packet: &mut P, reply: &ArpReply) -> Done {
 #[inline(always)]
 pub fn ingress<P: Packet>(packet: &mut P) -> Outcome {
     let len = packet.len();
+    let mut bucket = 0;
     let done = match from_underlay(packet) {
-        Ok(Some((tunnel, headers))) => to_port(packet, &tunnel, &headers),
+        Ok(Some((tunnel, headers))) => {
+            bucket = bucket::of_subnet(tunnel.vsid);
+            to_port(packet, &tunnel, &headers)
+        }
         Ok(None) => PASSED,
-        Err(reason) => Err(reason),
+        Err(reason) => Err(reason.into()),
     };
-    outcome(done, 0, len)
+    outcome(done, 0, bucket, len)
 }
 
 /// The outer headers, checked; `None` when the packet is the host's.

@@ -13,5 +13,6 @@ pub mod ports;
 pub mod render;
 pub mod service;
 pub mod settings;
+pub mod slowpath;
 pub mod store;
 pub mod underlay;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+use crate::slowpath::Limits;
+
 /// Where the configuration file is looked for when no flag names one.
 pub const DEFAULT_CONFIG: &str = "/etc/nved/nved.toml";
 
@@ -29,6 +31,8 @@ pub struct Settings {
     pub pin: PathBuf,
     /// Room in the table of lookup records.
     pub lookup_capacity: u32,
+    /// What the slow path may take.
+    pub slow_path: Limits,
 }
 
 /// The hook that takes frames from an uplink.
@@ -182,6 +186,7 @@ impl Flags {
                 .or(file.pin)
                 .unwrap_or_else(|| "/sys/fs/bpf/nve".into()),
             lookup_capacity: checked_capacity(capacity.unwrap_or(65536))?,
+            slow_path: Limits::DEFAULT,
         })
     }
 }

@@ -3,7 +3,7 @@
 use dataplane_common::{
     abi::stats::Direction,
     forward::{
-        self, Egress, Tables, ingress,
+        self, Egress, Halt, Tables, ingress,
         parse::{self, Frame},
     },
     reason::DropReason,
@@ -56,12 +56,12 @@ pub fn decide(tables: &impl Tables, direction: Direction, frame: &[u8], verify: 
         Direction::Egress => egress(tables, frame),
         Direction::Ingress => ingress(tables, frame, verify),
     };
-    fate.unwrap_or_else(Fate::Dropped)
+    fate.unwrap_or_else(|halt| Fate::Dropped(halt.reason))
 }
 
-fn egress(tables: &impl Tables, frame: &[u8]) -> Result<Fate, DropReason> {
+fn egress(tables: &impl Tables, frame: &[u8]) -> Result<Fate, Halt> {
     let Some(port) = tables.vport(SENDER) else {
-        return Err(DropReason::PortUnknown);
+        return Err(DropReason::PortUnknown.into());
     };
     let tags = count_tags(frame);
     forward::egress::strip_tags(port, tags)?;
@@ -89,7 +89,7 @@ fn count_tags(frame: &[u8]) -> u8 {
     }
 }
 
-fn ingress(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Fate, DropReason> {
+fn ingress(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Fate, Halt> {
     let frame = Bytes(frame);
     let eth: Option<EthHeader> = frame.load(0);
     let Some(ip) = frame.load::<Ipv4Header>(ether::LEN) else {

@@ -11,7 +11,7 @@ use aya::{
     programs::{ProgramInfo, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use dataplane_common::abi::stats::{COUNTERS_PER_SLOT, Count, Counter, DROPS_PER_SLOT, Direction};
-use dataplane_common::abi::{config::Config, underlay::NextHop};
+use dataplane_common::abi::{config::Config, lookup::LookupEntry, underlay::NextHop};
 use dataplane_common::reason::{DropReason, REASONS};
 use dataplane_user::{dataplane::OBJECT, policy::table_image::TableImage};
 
@@ -101,7 +101,9 @@ impl Programs {
         }
         self.put("VPORTS", &image.vports);
         self.put("LOCAL_PORTS", &image.local_ports);
-        self.put("LOOKUP", &image.lookup);
+        let records = image.lookup.iter();
+        let records = records.map(|(key, record)| (*key, LookupEntry::from(*record)));
+        self.put("LOOKUP", &records.collect());
         self.put("VSIDS", &image.subnets);
         self.put(
             "PORT_CAS",

@@ -8,6 +8,7 @@ use dataplane_user::{
     dataplane::Dataplane,
     policy::diff,
     settings::{KeepAlive, Settings, TcHook, UplinkMode},
+    slowpath::Limits,
 };
 use xtask::lab::{BPFFS, interrupted, remove_pins, unique};
 
@@ -71,5 +72,6 @@ fn settings(pins: &Pins, records: u32) -> Settings {
         socket: PathBuf::new(),
         pin: pins.0.clone(),
         lookup_capacity: records.max(tables::DEFAULT_CAPACITY),
+        slow_path: Limits::DEFAULT,
     }
 }

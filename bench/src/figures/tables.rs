@@ -8,7 +8,7 @@ use anyhow::Result;
 use dataplane_common::{
     abi::{
         config::Config,
-        lookup::{LookupKey, LookupRecord},
+        lookup::{LookupEntry, LookupKey, LookupRecord},
         pa,
         port_ca::PortCaKey,
         underlay::NextHop,
@@ -148,7 +148,7 @@ pub(super) fn fill(maps: &mut Maps, image: &TableImage) -> Result<()> {
         if number.is_multiple_of(LOOK_EVERY) {
             interrupted()?;
         }
-        maps.lookup.insert(key, record, 0)?;
+        maps.lookup.insert(key, LookupEntry::from(*record), 0)?;
     }
     for key in &image.port_cas {
         maps.port_cas.insert(key, 0, 0)?;

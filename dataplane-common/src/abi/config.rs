@@ -18,9 +18,15 @@ pub struct Config {
     pub dscp: u8,
     /// 1: GRE to our PAs that is not NVGRE is dropped; 0: passed.
     pub drop_foreign_gre: u8,
+    /// The device that packets for user space are sent to; 0: there is none, they are dropped.
+    pub upcall_ifindex: u32,
+    /// Time between two punts of a port in the long run, nanoseconds.
+    pub punt_interval: u32,
+    /// Punts of a port that may come at once.
+    pub punt_burst: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 12);
+const _: () = assert!(size_of::<Config>() == 24);
 
 impl Config {
     /// Copy the inner DSCP.
@@ -34,6 +40,9 @@ impl Config {
         outer_ttl: 64,
         dscp: Self::DSCP_COPY,
         drop_foreign_gre: 0,
+        upcall_ifindex: 0,
+        punt_interval: 500_000,
+        punt_burst: 256,
     };
 }
 

@@ -5,17 +5,19 @@
 //! padding, no `bool` and no Rust enum, and asserts its size. Addresses are byte
 //! arrays in wire order; numbers are in host order, for only this host reads them.
 
+pub mod bucket;
 pub mod config;
 pub mod lookup;
 pub mod pa;
 pub mod port_ca;
 pub mod stats;
 pub mod underlay;
+pub mod upcall;
 pub mod vport;
 pub mod vsid;
 
 /// Version of the whole layout; a pin of another version is not adopted.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Implements `aya::Pod` for map types that say why they are plain data.
 macro_rules! pod {

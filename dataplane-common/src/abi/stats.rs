@@ -86,6 +86,14 @@ counters! {
     IngressPassed = 7, "ingress_passed";
     /// Handed to this port by another port of this host (a copy of that port's `egress_delivered`).
     LocalReceived = 8, "local_received";
+    /// Taken from a vport and left to user space.
+    EgressPunted = 9, "egress_punted";
+    /// Seen on an uplink and left to user space.
+    IngressPunted = 10, "ingress_punted";
+    /// Received a second time, from user space, on its way out of a vport (among `egress_received`).
+    EgressReinjected = 11, "egress_reinjected";
+    /// Received a second time, from user space, on its way in from an uplink (among `ingress_received`).
+    IngressReinjected = 12, "ingress_reinjected";
 }
 
 /// Room per slot in `COUNTERS`.

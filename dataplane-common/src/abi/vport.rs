@@ -33,6 +33,8 @@ impl Vport {
     /// The device is one end of a veth pair whose other end is in another network
     /// namespace, so `bpf_redirect_peer` may be used.
     pub const PEER: u16 = 2;
+    /// The VM network has `tableMode: onDemand`: a CA without a record is asked about.
+    pub const ON_DEMAND: u16 = 4;
 
     /// Whether a flag is set.
     #[inline(always)]

@@ -8,10 +8,15 @@ use super::pod;
 pub struct VirtualSubnet {
     /// Index of the routing domain on this host.
     pub rdid: u32,
-    /// None defined yet; 0.
+    /// [`VirtualSubnet::ON_DEMAND`].
     pub flags: u32,
 }
 
 const _: () = assert!(size_of::<VirtualSubnet>() == 8);
+
+impl VirtualSubnet {
+    /// The VM network has `tableMode: onDemand`: a source CA without a record is asked about.
+    pub const ON_DEMAND: u32 = 1;
+}
 
 pod!(VirtualSubnet);

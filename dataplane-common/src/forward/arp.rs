@@ -1,6 +1,6 @@
 //! ARP from a vport: answered from the tables, never flooded (packet walk W5).
 
-use super::{Tables, parse::Headers};
+use super::{Halt, Tables, parse::Headers};
 use crate::{
     abi::{lookup::LookupRecord, vport::Vport},
     id::Mac,
@@ -44,19 +44,21 @@ pub fn answer<T: Tables>(
     from: &Vport,
     headers: &Headers,
     arp: &ArpPacket,
-) -> Result<Option<ArpReply>, DropReason> {
+) -> Result<Option<ArpReply>, Halt> {
     let own = arp.sender == arp.target || super::egress::owns(tables, from, arp.target);
     let broadcast = headers.eth.dst.is_group();
     if own || (!arp.is_request() && broadcast) {
-        return Err(DropReason::GarpIgnored);
+        return Err(DropReason::GarpIgnored.into());
     }
     if !arp.is_request() {
         return Ok(None);
     }
-    let record = tables
-        .lookup(from.rdid, arp.target)
-        .filter(|record| record.vsid == from.vsid)
-        .ok_or(DropReason::ArpNoRecord)?;
+    let Some(record) = tables.lookup(from.rdid, arp.target) else {
+        return Err(super::egress::absent_from(from, DropReason::ArpNoRecord));
+    };
+    if record.has(LookupRecord::NEGATIVE) || record.vsid != from.vsid {
+        return Err(DropReason::ArpNoRecord.into());
+    }
     if !broadcast && !record.has(LookupRecord::GATEWAY) {
         return Ok(None);
     }

@@ -1,7 +1,7 @@
 //! vport -> underlay or another port (packet walks W0 to W2).
 
 use super::{
-    Deliver, Tables,
+    Deliver, Halt, Tables,
     arp::{self, ArpReply},
     ecn, fits_port, flow,
     parse::{Headers, Net},
@@ -9,6 +9,7 @@ use super::{
 use crate::{
     abi::{config::Config, lookup::LookupRecord, underlay::NextHop, vport::Vport},
     id::Mac,
+    punt::Punt,
     reason::DropReason,
     wire::{
         ether::{self, EthHeader},
@@ -46,7 +47,7 @@ pub fn egress<'t, T: Tables>(
     tables: &'t T,
     from: &Vport,
     headers: &Headers,
-) -> Result<Egress<'t>, DropReason> {
+) -> Result<Egress<'t>, Halt> {
     anti_spoof(tables, from, headers)?;
     let ca = match &headers.net {
         Net::Arp(arp) => match arp::answer(tables, from, headers, arp)? {
@@ -60,11 +61,11 @@ pub fn egress<'t, T: Tables>(
     };
     let record = lookup(tables, from, headers, ca)?;
     if record.has(LookupRecord::LOCAL) {
-        return deliver(tables, from, headers, record).map(Egress::Deliver);
+        return Ok(Egress::Deliver(deliver(tables, from, headers, record)?));
     }
     let hop = next_hop(tables, record)?;
     fits_path(hop, headers)?;
-    encap(tables, headers, record, hop).map(Egress::Encap)
+    Ok(Egress::Encap(encap(tables, headers, record, hop)?))
 }
 
 /// How many VLAN tags to strip before parsing (RFC 7637, section 3.2: the inner
@@ -116,18 +117,32 @@ fn lookup<'t, T: Tables>(
     from: &Vport,
     headers: &Headers,
     ca: [u8; 4],
-) -> Result<&'t LookupRecord, DropReason> {
-    let Some(record) = tables.lookup(from.rdid, ca) else {
-        return Err(if headers.eth.dst == from.gateway_mac {
-            DropReason::NoRoute
-        } else {
-            DropReason::NoLookupRecord
-        });
+) -> Result<&'t LookupRecord, Halt> {
+    let absent = if headers.eth.dst == from.gateway_mac {
+        DropReason::NoRoute
+    } else {
+        DropReason::NoLookupRecord
     };
+    let Some(record) = tables.lookup(from.rdid, ca) else {
+        return Err(absent_from(from, absent));
+    };
+    if record.has(LookupRecord::NEGATIVE) {
+        return Err(absent.into());
+    }
     if record.has(LookupRecord::GATEWAY) || record.vsid != from.vsid {
-        return Err(DropReason::GatewayBound);
+        return Err(DropReason::GatewayBound.into());
     }
     Ok(record)
+}
+
+/// No record of the CA: in the whole table there is none, of a partial one user space may know more.
+#[inline(always)]
+pub(super) fn absent_from(from: &Vport, reason: DropReason) -> Halt {
+    if from.has(Vport::ON_DEMAND) {
+        Halt::ask(Punt::Miss, DropReason::PuntFailed)
+    } else {
+        reason.into()
+    }
 }
 
 #[inline(always)]
@@ -169,9 +184,9 @@ fn next_hop<'t, T: Tables>(
 /// The packet, or each segment of it, fits the path with the outer header: an
 /// NVE never fragments (RFC 7637, section 4.4).
 #[inline(always)]
-fn fits_path(hop: &NextHop, headers: &Headers) -> Result<(), DropReason> {
+fn fits_path(hop: &NextHop, headers: &Headers) -> Result<(), Halt> {
     if headers.segment.wrapping_add(u32::from(MTU_COST)) > u32::from(hop.path_mtu) {
-        return Err(DropReason::MtuExceeded);
+        return Err(Halt::ask(Punt::Oversize, DropReason::MtuExceeded));
     }
     Ok(())
 }

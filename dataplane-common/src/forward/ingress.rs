@@ -2,12 +2,13 @@
 //! `pipeline::ingress`, in its order.
 
 use super::{
-    Deliver, Tables, ecn, fits_port,
+    Deliver, Halt, Tables, ecn, fits_port,
     parse::{Headers, Net},
 };
 use crate::{
-    abi::{config::Config, lookup::LookupRecord, pa, vport::Vport},
+    abi::{config::Config, lookup::LookupRecord, pa, vport::Vport, vsid::VirtualSubnet},
     id::Vsid,
+    punt::Punt,
     reason::DropReason,
     wire::{
         ether::{self, EthHeader},
@@ -27,6 +28,8 @@ pub struct Tunnel {
     pub vsid: u32,
     /// Index of its routing domain.
     pub rdid: u32,
+    /// Of its [`VirtualSubnet`].
+    pub flags: u32,
 }
 
 /// A frame out of a tunnel.
@@ -128,6 +131,7 @@ pub fn tunnel<T: Tables>(
         tos: ip.tos(),
         vsid,
         rdid: subnet.rdid,
+        flags: subnet.flags,
     })
 }
 
@@ -137,15 +141,15 @@ pub fn ingress<'t, T: Tables>(
     tables: &'t T,
     tunnel: &Tunnel,
     headers: &Headers,
-) -> Result<Ingress<'t>, DropReason> {
+) -> Result<Ingress<'t>, Halt> {
     let (src, dst) = match &headers.net {
         Net::Ipv4 { header, .. } => (header.src, header.dst),
         Net::Arp(arp) if arp.is_valid() => (arp.sender, arp.target),
-        Net::Arp(_) => return Err(DropReason::ArpMalformed),
+        Net::Arp(_) => return Err(DropReason::ArpMalformed.into()),
     };
     pa_valid(tables, tunnel, src)?;
     if headers.eth.dst.is_group() {
-        return Err(DropReason::BcastDisabled);
+        return Err(DropReason::BcastDisabled.into());
     }
     let ifindex = tables
         .local_port(tunnel.vsid, headers.eth.dst)
@@ -166,15 +170,22 @@ pub fn ingress<'t, T: Tables>(
 /// The outer source is the PA of the inner source's lookup record; a CA of this
 /// host never comes from the wire.
 #[inline(always)]
-fn pa_valid<T: Tables>(tables: &T, tunnel: &Tunnel, src: [u8; 4]) -> Result<(), DropReason> {
-    let record = tables
-        .lookup(tunnel.rdid, src)
-        .ok_or(DropReason::SrcUnknown)?;
+fn pa_valid<T: Tables>(tables: &T, tunnel: &Tunnel, src: [u8; 4]) -> Result<(), Halt> {
+    let Some(record) = tables.lookup(tunnel.rdid, src) else {
+        return Err(if tunnel.flags & VirtualSubnet::ON_DEMAND == 0 {
+            DropReason::SrcUnknown.into()
+        } else {
+            Halt::ask(Punt::SourceMiss, DropReason::PuntFailed)
+        });
+    };
+    if record.has(LookupRecord::NEGATIVE) {
+        return Err(DropReason::SrcUnknown.into());
+    }
     let hop = tables
         .next_hop(record.pa_index)
         .ok_or(DropReason::PaMismatch)?;
     if record.has(LookupRecord::LOCAL) || hop.pa != pa::from_v4(tunnel.pa) {
-        return Err(DropReason::PaMismatch);
+        return Err(DropReason::PaMismatch.into());
     }
     Ok(())
 }

@@ -8,11 +8,13 @@ pub mod arp;
 pub mod ecn;
 pub mod egress;
 pub mod flow;
+pub mod halt;
 pub mod ingress;
 pub mod parse;
 pub mod tables;
 
 pub use egress::{Egress, Encap, egress};
+pub use halt::Halt;
 pub use tables::Tables;
 
 use crate::{abi::vport::Vport, id::Mac, reason::DropReason};

@@ -19,7 +19,7 @@ pub trait Tables {
     fn port_has_ca(&self, slot: u32, ca: [u8; 4]) -> bool;
     /// The device of the local port with this MAC in this VSID.
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32>;
-    /// The lookup record of a CA in a routing domain.
+    /// The lookup record of a CA in a routing domain. Each look-up is a use of the record.
     fn lookup(&self, rdid: u32, ca: [u8; 4]) -> Option<&LookupRecord>;
     /// How the underlay reaches a PA.
     fn next_hop(&self, pa_index: u32) -> Option<&NextHop>;

@@ -1,7 +1,7 @@
 //! One packet behind two hooks. All packet pointer arithmetic is in here.
 
 use dataplane_common::{
-    forward::parse::Frame,
+    forward::{Halt, parse::Frame},
     reason::DropReason,
     wire::{
         Wire,
@@ -32,7 +32,7 @@ pub trait Packet: Frame {
     fn store<T: Wire>(&mut self, offset: usize, value: T) -> Option<()>;
 
     /// Puts the outer headers in front, and `inner` in place of the Ethernet header.
-    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), DropReason>;
+    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), Halt>;
 
     /// The frame of a port will be received by another port, not sent by this one.
     fn turn_inwards(&mut self);

@@ -13,7 +13,9 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use dataplane_common::{
-    forward::parse::Frame,
+    abi::upcall::{self, UpcallHeader},
+    forward::{Halt, parse::Frame},
+    punt::Punt,
     reason::DropReason,
     wire::{
         Wire,
@@ -40,9 +42,15 @@ const ENCAP: u64 = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
 /// `PACKET_HOST` of linux/if_packet.h: for the device's own owner.
 const PACKET_HOST: u32 = 0;
 
+/// The largest frame that the upcall pair carries behind an upcall header.
+const MOST_WRAPPED: u32 = upcall::PAIR_MTU as u32 + ether::LEN as u32 - upcall::LEN as u32;
+/// Headers that each segment bears at most: Ethernet, and IPv4 and TCP with all options.
+const MOST_HEADERS: u32 = ether::LEN as u32 + 60 + 60;
+
 /// An skb.
 pub struct Skb {
     ctx: TcContext,
+    ifindex: u32,
 }
 
 impl Skb {
@@ -55,7 +63,40 @@ impl Skb {
             // held. When it fails the loads below do.
             unsafe { bpf_skb_pull_data(ctx.skb.skb, want) };
         }
-        Self { ctx }
+        // SAFETY: the context is valid while the program runs.
+        let ifindex = unsafe { (*ctx.skb.skb).ifindex };
+        Self { ctx, ifindex }
+    }
+
+    /// Puts an upcall header in front of the whole frame. `false`: there is no room, or the upcall
+    /// pair would not carry it.
+    #[inline(always)]
+    pub fn wrap(&mut self, header: UpcallHeader) -> bool {
+        let gso_size = self.gso_size();
+        let largest = if gso_size == 0 {
+            self.len()
+        } else {
+            gso_size + MOST_HEADERS
+        };
+        if largest > MOST_WRAPPED {
+            return false;
+        }
+        let header = header.segmented(gso_size);
+        // SAFETY: as in `adjust_room`. Unlike it, this leaves the offsets of the inner headers
+        // as they are, by which the kernel segments and completes checksums.
+        let room = unsafe { bpf_skb_change_head(self.skb(), upcall::LEN as u32, 0) == 0 };
+        room && self.store(0, header).is_some()
+    }
+
+    /// Removes the upcall header; from here on the frame came from `ifindex`. `false`: it cannot be.
+    #[inline(always)]
+    pub fn unwrap(&mut self, ifindex: u32) -> bool {
+        let Some(eth) = self.load::<EthHeader>(upcall::LEN) else {
+            return false;
+        };
+        self.ifindex = ifindex;
+        self.adjust_room(-(upcall::LEN as i32), BPF_F_ADJ_ROOM_FIXED_GSO as u64)
+            && self.store(0, eth).is_some()
     }
 
     #[inline(always)]
@@ -109,8 +150,7 @@ impl Packet for Skb {
 
     #[inline(always)]
     fn ifindex(&self) -> u32 {
-        // SAFETY: the context is valid while the program runs.
-        unsafe { (*self.skb()).ifindex }
+        self.ifindex
     }
     /// The kernel keeps the first tag beside the frame.
     #[inline(always)]
@@ -141,12 +181,19 @@ impl Packet for Skb {
         write(self.ctx.data(), self.ctx.data_end(), offset, value)
     }
     #[inline(always)]
-    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), DropReason> {
+    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), Halt> {
         if !self.make_room(inner.ethertype()) {
-            return Err(DropReason::EncapFailed);
+            // Only segments can be marked anew: user space gets the super-packet cut.
+            return Err(if self.gso_size() == 0 {
+                DropReason::EncapFailed.into()
+            } else {
+                Halt::ask(Punt::Encapsulated, DropReason::EncapFailed)
+            });
         }
         self.store(0, *outer).ok_or(DropReason::EncapFailed)?;
-        self.store(outer::LEN, inner).ok_or(DropReason::EncapFailed)
+        self.store(outer::LEN, inner)
+            .ok_or(DropReason::EncapFailed)?;
+        Ok(())
     }
     /// To the host's end of a veth the frame was for somebody else, and before
     /// kernel commit c43272299488 `bpf_redirect_peer` left it so.

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{helpers::generated::bpf_xdp_adjust_head, programs::XdpContext};
 use dataplane_common::{
-    forward::parse::Frame,
+    forward::{Halt, parse::Frame},
     reason::DropReason,
     wire::{
         Wire,
@@ -36,7 +36,9 @@ impl Buff {
 impl Frame for Buff {
     #[inline(always)]
     fn len(&self) -> u32 {
-        (self.ctx.data_end() - self.ctx.data()) as u32
+        // Computed here and now: LLVM would keep half of a pointer for later, and the verifier
+        // refuses to see one in 32 bits on the stack.
+        core::hint::black_box((self.ctx.data_end() - self.ctx.data()) as u32)
     }
     #[inline(always)]
     fn gso_size(&self) -> u32 {
@@ -69,12 +71,13 @@ impl Packet for Buff {
         write(self.ctx.data(), self.ctx.data_end(), offset, value)
     }
     #[inline(always)]
-    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), DropReason> {
+    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), Halt> {
         self.store(0, inner).ok_or(DropReason::Truncated)?;
         if !self.adjust_head(-(outer::LEN as i32)) {
-            return Err(DropReason::EncapFailed);
+            return Err(DropReason::EncapFailed.into());
         }
-        self.store(0, *outer).ok_or(DropReason::EncapFailed)
+        self.store(0, *outer).ok_or(DropReason::EncapFailed)?;
+        Ok(())
     }
     #[inline(always)]
     fn turn_inwards(&mut self) {}

@@ -27,6 +27,7 @@ impl Agent {
             Ok(saved) => {
                 self.ids = saved.clone().unwrap_or_else(source::new_ids);
                 self.ids.adopt(&self.image, policy, host);
+                self.slow_path.adopt(&mut self.image);
                 self.saved_ids = saved.map(|ids| (self.source.store, ids));
                 self.ports.remember(had(&self.image, &self.ids));
                 self.known = true;

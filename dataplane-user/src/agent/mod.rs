@@ -25,8 +25,9 @@ use crate::{
     control::protocol::{CounterCount, DropCount, Unloaded},
     dataplane::{Dataplane, attach::Hooks, foreign::Foreign, links::Device},
     policy::{Facts, Ids, PortKey, document::PortMode, table_image::TableImage},
-    ports,
+    ports::{self, upcall::UpcallPair},
     settings::Settings,
+    slowpath::service::SlowPath,
     store::SharedStore,
     underlay,
 };
@@ -37,6 +38,7 @@ pub mod lock;
 mod meet;
 mod reconcile;
 mod redirects;
+mod slow_path;
 mod source;
 mod uplinks;
 pub mod view;
@@ -93,8 +95,11 @@ pub struct Agent {
     known_uplinks: uplinks::Known,
     /// What the store has of them, and which store.
     saved_uplinks: (u64, uplinks::Known),
-    /// What the kernel's maps hold.
+    /// What the kernel's maps hold, but for what [`SlowPath`] has in them.
     image: TableImage,
+    slow_path: SlowPath,
+    /// The devices through which packets go to user space and back, with their programs attached.
+    upcall: Option<UpcallPair>,
     /// What `image` was compiled from, if all of it went in.
     compiled: Option<(u64, Facts)>,
     generation: u64,
@@ -167,6 +172,7 @@ impl Agent {
         let devices = uplinks::find(&settings, &netlink, &known_uplinks).await?;
         let mut dataplane = Dataplane::load(&settings)?;
         let image = dataplane.read()?;
+        let slow_path = SlowPath::new(settings.slow_path, &settings.pin)?;
         let adopted = image.config.abi_version != 0;
         let attached = uplinks::attach_all(&mut dataplane, &settings, &devices, adopted);
         if attached.is_err() {
@@ -206,6 +212,8 @@ impl Agent {
             saved_uplinks: (0, known_uplinks.clone()),
             known_uplinks,
             image,
+            slow_path,
+            upcall: None,
             compiled: None,
             generation: 0,
             states: BTreeMap::new(),
@@ -313,6 +321,7 @@ impl Agent {
             .devices()
             .map_err(|error| error.to_string())?;
         let mut devices = self.ports.remove_others(std::iter::empty(), &seen).await;
+        devices.extend(self.unload_slow_path(&seen).await);
         devices.extend(self.ports.remove_of_other_hosts(&pinned, &seen).await);
         let removed = self
             .dataplane

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, Policy, compile, diff, pas_in_use,
+        AttachedPort, CompileError, Facts, MapOp, Policy, compile, diff, pas_in_use,
         table_image::TableImage,
     },
     ports::{State, names::printable},
@@ -69,7 +69,11 @@ impl Agent {
         self.follow_underlay(&policy, seen, conditions).await;
         self.follow_ports(&policy, seen, conditions).await;
         self.follow_redirects(&policy, seen, conditions).await;
+        self.follow_upcall(seen, conditions).await;
         self.commit(&policy, conditions).await;
+        if self.compiled.is_some() {
+            self.follow_queues(conditions);
+        }
         self.clean_up(&policy, seen, conditions).await;
     }
 
@@ -117,7 +121,7 @@ impl Agent {
             Err(error) => return conditions.push(error.to_string()),
         };
         self.keep_ids(conditions).await;
-        self.write(&target);
+        self.write(policy, target);
         if self.failures.is_empty() && policy.hosts.contains_key(&host) {
             self.release(policy, &host, conditions).await;
             self.compiled = Some(now);
@@ -126,20 +130,32 @@ impl Agent {
     }
 
     /// Makes the kernel's tables the target, as far as they take it.
-    fn write(&mut self, target: &TableImage) {
-        self.failures.clear();
-        let ops = diff(&self.image, target);
+    ///
+    /// What is in use on demand follows between what is made and what is removed: its records find
+    /// their next hops, and none of them leads to one that is gone.
+    fn write(&mut self, policy: &Policy, target: TableImage) {
+        let ops = diff(&self.image, &target);
+        let (make, remove) = ops.split_at(ops.partition_point(|op| !op.removes()));
+        self.failures = self.carry_out(make);
+        let failures = self.follow_directory(policy, target);
+        self.failures.extend(failures);
+        let failures = self.carry_out(remove);
+        self.failures.extend(failures);
+        if !ops.is_empty() {
+            self.generation += 1;
+            tracing::debug!("generation {}: {} operations", self.generation, ops.len());
+        }
+    }
+
+    fn carry_out(&mut self, ops: &[MapOp]) -> Vec<String> {
         if ops.is_empty() {
-            return;
+            return Vec::new();
         }
         let (dataplane, image) = (&mut self.dataplane, &mut self.image);
-        let failures = tokio::task::block_in_place(|| dataplane.commit(image, &ops));
+        let failures = tokio::task::block_in_place(|| dataplane.commit(image, ops));
         let told = failures.into_iter();
-        self.failures = told
-            .map(|f| format!("{} ({} entries left out)", f.reason, f.count))
-            .collect();
-        self.generation += 1;
-        tracing::debug!("generation {}: {} operations", self.generation, ops.len());
+        told.map(|f| format!("{} ({} entries left out)", f.reason, f.count))
+            .collect()
     }
 
     /// Gives back the numbers of what is gone.
@@ -173,7 +189,8 @@ impl Agent {
                 .ports
                 .guarded(key, &policy.ports.get(key)?.attach, seen),
         });
-        let keep: BTreeSet<u32> = uplinks.chain(ports).collect();
+        let keep = uplinks.chain(ports).chain(self.upcall_devices());
+        let keep: BTreeSet<u32> = keep.collect();
         let wanted = ours(policy, &self.settings.host).map(|(key, port)| (key, &port.attach));
         let mut removed = self.ports.remove_others(wanted, seen).await;
         match self.dataplane.devices() {
@@ -211,6 +228,7 @@ impl Agent {
         Facts {
             ports: ports.collect(),
             next_hops: hops.collect(),
+            upcall: self.upcall_facts(),
         }
     }
 

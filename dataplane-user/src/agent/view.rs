@@ -78,7 +78,7 @@ impl View {
                 tables: TableSizes {
                     vports: agent.image.vports.len(),
                     subnets: agent.image.subnets.len(),
-                    lookup_records: agent.image.lookup.len(),
+                    lookup_records: agent.image.lookup.len() + agent.slow_path.in_use().0,
                     underlay: agent.image.underlay.len(),
                 },
                 ..Self::default().status

@@ -6,7 +6,7 @@ use super::{
     Dataplane, Error, clsact, explain,
     foreign::{self, Foreign},
     links::{self, Device, Hook, LinkFailure, pin_path},
-    load::{TC_EGRESS, TC_INGRESS, XDP_EGRESS, XDP_INGRESS},
+    load::{TC_EGRESS, TC_INGRESS, TC_UPCALL, XDP_EGRESS, XDP_INGRESS, XDP_UPCALL},
     qdisc, queues, running,
 };
 use crate::{policy::document::PortMode, settings::UplinkMode};
@@ -97,6 +97,18 @@ impl Dataplane {
             PortMode::Xdp => self.attach_xdp(XDP_EGRESS, device, None)?,
         }
         self.add_tx_port(device.ifindex)
+    }
+
+    /// Attaches to both ends of the upcall pair, or takes over what is attached.
+    pub fn attach_upcall(&mut self, near: &Device, far: &Device) -> Result<(), Error> {
+        self.refuse_rivals(near)?;
+        self.attach_xdp(XDP_UPCALL, far, None)?;
+        self.attach_tc(TC_UPCALL, near)
+    }
+
+    /// Whether the upcall pair's programs are still attached.
+    pub fn holds_upcall(&self, near: u32, far: u32) -> bool {
+        self.holds(self.tc_hook.as_str(), near) && self.holds("xdp", far)
     }
 
     fn attach_tc(&mut self, name: &'static str, device: &Device) -> Result<(), Error> {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use aya::maps::MapError;
+use dataplane_common::abi::lookup::{LookupEntry, LookupRecord};
+use rustix::time::{ClockId, clock_gettime};
 
-use super::{Dataplane, layout::Layout};
+use super::{Dataplane, Error, layout::Layout, maps::failed};
 use crate::policy::{MapOp, table_image::TableImage};
 
 /// Operations of one map that failed.
@@ -39,6 +41,26 @@ impl Dataplane {
         failures.into_values().collect()
     }
 
+    /// Tells the programs where each uplink's sockets begin in `XSKS`, by ifindex; those of other
+    /// devices are forgotten.
+    pub fn place_sockets(&mut self, places: &BTreeMap<u32, u32>) -> Result<(), Error> {
+        let uplinks = &mut self.maps.uplinks;
+        let known: Result<BTreeMap<u32, u32>, _> = uplinks.iter().collect();
+        let known = known.map_err(failed("UPLINKS"))?;
+        for ifindex in known.keys().filter(|ifindex| !places.contains_key(ifindex)) {
+            gone(uplinks.remove(ifindex)).map_err(failed("UPLINKS"))?;
+        }
+        for (ifindex, place) in places
+            .iter()
+            .filter(|(i, place)| known.get(i) != Some(place))
+        {
+            uplinks
+                .insert(ifindex, place, 0)
+                .map_err(failed("UPLINKS"))?;
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {
         let maps = &mut self.maps;
         match *op {
@@ -49,7 +71,7 @@ impl Dataplane {
             MapOp::PutVport(ifindex, vport) => maps.vports.insert(ifindex, vport, 0),
             MapOp::PutPortCa(key) => maps.port_cas.insert(key, 0, 0),
             MapOp::PutLocalPort(key, ifindex) => maps.local_ports.insert(key, ifindex, 0),
-            MapOp::PutLookup(key, record) => maps.lookup.insert(key, record, 0),
+            MapOp::PutLookup(key, record) => maps.lookup.insert(key, entry(record), 0),
             MapOp::DeleteLookup(key) => gone(maps.lookup.remove(&key)),
             MapOp::DeleteLocalPort(key) => gone(maps.local_ports.remove(&key)),
             MapOp::DeletePortCa(key) => gone(maps.port_cas.remove(&key)),
@@ -61,7 +83,7 @@ impl Dataplane {
     }
 
     fn reason(&self, map: &'static str, error: &MapError) -> String {
-        if errno(error) != Some(libc::E2BIG) {
+        if !is_full(error) {
             return format!("map {map}: {error}");
         }
         let room = self
@@ -96,11 +118,35 @@ fn map_of(op: &MapOp) -> &'static str {
 }
 
 /// What is not there need not be removed.
-fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
+pub(crate) fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
     match removed {
         Err(error) if errno(&error) == Some(libc::ENOENT) => Ok(()),
         other => other,
     }
+}
+
+/// A value of `LOOKUP` that was looked up just now.
+pub(crate) fn entry(record: LookupRecord) -> LookupEntry {
+    LookupEntry {
+        record,
+        stamp: second(),
+    }
+}
+
+/// The time as programs stamp it ([`LookupEntry::SECOND_SHIFT`]).
+pub(crate) fn second() -> u32 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    let seconds = u128::from(now.tv_sec.unsigned_abs()) * 1_000_000_000;
+    let nanos = seconds + u128::from(now.tv_nsec.unsigned_abs());
+    // The programs keep the low word as well.
+    #[expect(clippy::cast_possible_truncation, reason = "both clocks wrap alike")]
+    let stamp = (nanos >> LookupEntry::SECOND_SHIFT) as u32;
+    stamp
+}
+
+/// Whether the map has no room.
+pub(crate) fn is_full(error: &MapError) -> bool {
+    errno(error) == Some(libc::E2BIG)
 }
 
 fn errno(error: &MapError) -> Option<i32> {

@@ -4,18 +4,20 @@ use std::{fmt, mem::size_of, path::Path};
 
 use aya::maps::{MapInfo, MapType};
 use dataplane_common::abi::{
+    bucket::BUCKETS_LEN,
     config::Config,
-    lookup::{LookupKey, LookupRecord},
+    lookup::{LookupEntry, LookupKey},
     pa::PaKey,
     port_ca::PortCaKey,
     stats::{COUNTERS_LEN, Count, DROPS_LEN},
     underlay::NextHop,
+    upcall::{UPLINKS_LEN, XSKS_LEN},
     vport::{LocalPortKey, Vport},
     vsid::VirtualSubnet,
 };
 
 /// The maps by name.
-pub const MAPS: [&str; 11] = [
+pub const MAPS: [&str; 14] = [
     "CONFIG",
     "VPORTS",
     "PORT_CAS",
@@ -27,6 +29,9 @@ pub const MAPS: [&str; 11] = [
     "COUNTERS",
     "DROPS",
     "TX_PORTS",
+    "BUCKETS",
+    "UPLINKS",
+    "XSKS",
 ];
 
 /// The map whose size is a setting, so that another size is no other layout.
@@ -92,7 +97,7 @@ impl Layout {
             "VPORTS" => Self::of::<u32, Vport>(MapType::Hash, None),
             "PORT_CAS" => Self::of::<PortCaKey, u32>(MapType::Hash, None),
             "LOCAL_PORTS" => Self::of::<LocalPortKey, u32>(MapType::Hash, None),
-            LOOKUP => Self::of::<LookupKey, LookupRecord>(MapType::Hash, Some(lookup_capacity)),
+            LOOKUP => Self::of::<LookupKey, LookupEntry>(MapType::Hash, Some(lookup_capacity)),
             "UNDERLAY" => Self::of::<u32, NextHop>(MapType::Array, None),
             "VSIDS" => Self::of::<u32, VirtualSubnet>(MapType::Hash, None),
             "LOCAL_PAS" => Self::of::<PaKey, u32>(MapType::Hash, None),
@@ -105,6 +110,9 @@ impl Layout {
                 value: None,
                 entries: None,
             },
+            "BUCKETS" => Self::of::<u32, u64>(MapType::Array, Some(BUCKETS_LEN)),
+            "UPLINKS" => Self::of::<u32, u32>(MapType::Hash, Some(UPLINKS_LEN)),
+            "XSKS" => Self::of::<u32, u32>(MapType::XskMap, Some(XSKS_LEN)),
             _ => return None,
         })
     }
@@ -251,7 +259,7 @@ mod tests {
         assert_eq!(needed.fit(array), None);
         assert_eq!(
             needed.to_string(),
-            "Hash map with 8-byte keys, 20-byte values, room for 65536"
+            "Hash map with 8-byte keys, 24-byte values, room for 65536"
         );
     }
 

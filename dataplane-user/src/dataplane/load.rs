@@ -28,6 +28,10 @@ pub const TC_INGRESS: &str = "nve_tc_ingress";
 pub const XDP_EGRESS: &str = "nve_xdp_egress";
 /// Program on an uplink, XDP.
 pub const XDP_INGRESS: &str = "nve_xdp_ingress";
+/// Program on the near end of the upcall pair, TC: what user space gives back.
+pub const TC_UPCALL: &str = "nve_tc_upcall";
+/// Program on the far end of the upcall pair, XDP: into user space.
+pub const XDP_UPCALL: &str = "nve_xdp_upcall";
 
 /// Folder of map pins below the pin folder.
 pub const MAPS_FOLDER: &str = "maps";
@@ -100,11 +104,11 @@ fn tell(_: PrintLevel, text: String) {
 }
 
 fn verify(bpf: &mut Ebpf) -> Result<(), Error> {
-    for name in [TC_EGRESS, TC_INGRESS] {
+    for name in [TC_EGRESS, TC_INGRESS, TC_UPCALL] {
         let program: &mut SchedClassifier = typed(bpf, name)?;
         program.load().map_err(|error| refused(name, error))?;
     }
-    for name in [XDP_EGRESS, XDP_INGRESS] {
+    for name in [XDP_EGRESS, XDP_INGRESS, XDP_UPCALL] {
         let program: &mut Xdp = typed(bpf, name)?;
         program.load().map_err(|error| refused(name, error))?;
     }

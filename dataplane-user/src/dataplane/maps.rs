@@ -4,11 +4,11 @@ use std::path::Path;
 
 use aya::{
     Ebpf,
-    maps::{Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray},
+    maps::{Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, XskMap},
 };
 use dataplane_common::abi::{
     config::Config,
-    lookup::{LookupKey, LookupRecord},
+    lookup::{LookupEntry, LookupKey},
     pa::PaKey,
     port_ca::PortCaKey,
     stats::Count,
@@ -30,7 +30,7 @@ pub struct Maps {
     /// `LOCAL_PORTS`.
     pub local_ports: HashMap<MapData, LocalPortKey, u32>,
     /// `LOOKUP`.
-    pub lookup: HashMap<MapData, LookupKey, LookupRecord>,
+    pub lookup: HashMap<MapData, LookupKey, LookupEntry>,
     /// `UNDERLAY`.
     pub underlay: Array<MapData, NextHop>,
     /// `VSIDS`.
@@ -43,6 +43,8 @@ pub struct Maps {
     pub drops: PerCpuArray<MapData, Count>,
     /// `TX_PORTS`.
     pub tx_ports: DevMapHash<MapData>,
+    /// `UPLINKS`.
+    pub uplinks: HashMap<MapData, u32, u32>,
 }
 
 impl Maps {
@@ -60,13 +62,19 @@ impl Maps {
             counters: take(bpf, "COUNTERS")?,
             drops: take(bpf, "DROPS")?,
             tx_ports: take(bpf, "TX_PORTS")?,
+            uplinks: take(bpf, "UPLINKS")?,
         })
     }
 }
 
 impl Maps {
+    /// The sockets of a pinned `XSKS`.
+    pub fn sockets_at(pin: &Path) -> Result<XskMap<MapData>, MapError> {
+        Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
+    }
+
     /// The lookup records of a pinned map.
-    pub fn lookup_at(pin: &Path) -> Result<HashMap<MapData, LookupKey, LookupRecord>, MapError> {
+    pub fn lookup_at(pin: &Path) -> Result<HashMap<MapData, LookupKey, LookupEntry>, MapError> {
         Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
     }
 }

@@ -125,6 +125,12 @@ pub enum Error {
         /// Why.
         source: aya::maps::xdp::XdpMapError,
     },
+    /// A thread of the slow path cannot be started.
+    #[error("cannot start the slow path: {source}")]
+    SlowPath {
+        /// Why.
+        source: std::io::Error,
+    },
     /// A pin cannot be made or removed.
     #[error("pin {path}: {source}", path = path.display())]
     Pin {

@@ -36,7 +36,8 @@ impl Dataplane {
             image.local_ports.extend(Some(item));
         }
         for item in &maps.lookup {
-            image.lookup.extend(Some(item.map_err(failed("LOOKUP"))?));
+            let (key, entry) = item.map_err(failed("LOOKUP"))?;
+            image.lookup.insert(key, entry.record);
         }
         for item in &maps.subnets {
             image.subnets.extend(Some(item.map_err(failed("VSIDS"))?));

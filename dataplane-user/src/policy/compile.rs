@@ -19,7 +19,7 @@ use dataplane_common::abi::{
 use uuid::Uuid;
 
 use super::{
-    document::{Dscp, FlowIdSource, ForeignGre, InnerVlan, Mtu},
+    document::{Dscp, FlowIdSource, ForeignGre, InnerVlan, Mtu, TableMode},
     ids::{IdError, Ids, gateway_mac},
     key::{Key, PortKey},
     model::{Policy, Port, Subnet, VmNetwork, derived_records},
@@ -33,6 +33,29 @@ pub struct Facts {
     pub ports: BTreeMap<PortKey, AttachedPort>,
     /// What the kernel's routes and neighbours say of each PA.
     pub next_hops: BTreeMap<IpAddr, NextHop>,
+    /// The way to user space.
+    pub upcall: Upcall,
+}
+
+/// The way from the programs to user space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upcall {
+    /// Device that packets for user space are sent to; 0: there is none.
+    pub ifindex: u32,
+    /// Time between two punts of a port in the long run, nanoseconds.
+    pub interval: u32,
+    /// Punts of a port that may come at once.
+    pub burst: u32,
+}
+
+impl Default for Upcall {
+    fn default() -> Self {
+        Self {
+            ifindex: 0,
+            interval: Config::DEFAULT.punt_interval,
+            burst: Config::DEFAULT.punt_burst,
+        }
+    }
 }
 
 /// A port's device.
@@ -91,7 +114,7 @@ pub fn compile(
         own,
         image: TableImage::default(),
     };
-    compiler.image.config = config(policy, compiler.ids.seed);
+    compiler.image.config = config(policy, compiler.ids.seed, facts.upcall);
     compiler.underlay(&pas_in_use(policy, host))?;
     let networks = policy.networks.values();
     for network in networks.filter(|network| domains.contains(&network.rdid)) {
@@ -133,7 +156,7 @@ fn own_addresses(policy: &Policy, host: &str) -> BTreeSet<IpAddr> {
     addresses.into_iter().flatten().map(|a| a.address).collect()
 }
 
-fn config(policy: &Policy, seed: u32) -> Config {
+fn config(policy: &Policy, seed: u32, upcall: Upcall) -> Config {
     Config {
         seed,
         flow_id: u8::from(policy.nvgre.flow_id == FlowIdSource::Hash),
@@ -143,6 +166,9 @@ fn config(policy: &Policy, seed: u32) -> Config {
             Dscp::Fixed(value) => value,
         },
         drop_foreign_gre: u8::from(policy.nvgre.foreign_gre == ForeignGre::Drop),
+        upcall_ifindex: upcall.ifindex,
+        punt_interval: upcall.interval,
+        punt_burst: upcall.burst,
         ..Config::DEFAULT
     }
 }
@@ -177,7 +203,11 @@ impl Compiler<'_> {
         let rdid = self.ids.routing_domain(network.rdid);
         for subnet in &network.subnets {
             let vsid = subnet.vsid.get();
-            let value = VirtualSubnet { rdid, flags: 0 };
+            let flags = match network.table_mode {
+                TableMode::Full => 0,
+                TableMode::OnDemand => VirtualSubnet::ON_DEMAND,
+            };
+            let value = VirtualSubnet { rdid, flags };
             self.image.subnets.insert(vsid, value);
             for gateway in &subnet.gateways {
                 let object = Key::LookupRecord(vsid, *gateway);
@@ -215,7 +245,7 @@ impl Compiler<'_> {
             rdid: self.ids.routing_domain(network.rdid),
             vsid: port.vsid.get(),
             mtu: port_mtu(subnet, attached),
-            flags: port_flags(subnet, attached),
+            flags: port_flags(network, subnet, attached),
             mac: port.mac,
             gateway_mac: gateway_mac(network.rdid),
             ca: ipv4(&object, port.addresses.first().copied().unwrap_or(UNSET))?,
@@ -236,12 +266,16 @@ fn port_mtu(subnet: &Subnet, attached: AttachedPort) -> u16 {
     }
 }
 
-fn port_flags(subnet: &Subnet, attached: AttachedPort) -> u16 {
+fn port_flags(network: &VmNetwork, subnet: &Subnet, attached: AttachedPort) -> u16 {
+    let mode = match network.table_mode {
+        TableMode::Full => 0,
+        TableMode::OnDemand => Vport::ON_DEMAND,
+    };
     let vlan = match subnet.inner_vlan {
         InnerVlan::Strip => 0,
         InnerVlan::Drop => Vport::DROP_TAGGED,
     };
-    vlan | if attached.peer { Vport::PEER } else { 0 }
+    mode | vlan | if attached.peer { Vport::PEER } else { 0 }
 }
 
 fn ipv4(object: &Key, address: IpAddr) -> Result<[u8; 4], CompileError> {

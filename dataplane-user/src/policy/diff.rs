@@ -53,11 +53,13 @@ pub enum MapOp {
 /// once all records of its routing domain are there (`VPORTS`), and a subnet may
 /// receive only once its ports are (`VSIDS`). What is removed goes afterwards, in
 /// the reverse order.
+///
+/// Records that the table has only while they are in use
+/// ([`LookupRecord::ON_DEMAND`]) count as absent from `new`: [`super::in_use`] has those.
 pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     use MapOp::{
-        DeleteLocalPa, DeleteLocalPort, DeleteLookup, DeleteNextHop, DeletePortCa, DeleteSubnet,
-        DeleteVport, PutConfig, PutLocalPa, PutLocalPort, PutLookup, PutNextHop, PutPortCa,
-        PutSubnet, PutVport,
+        DeleteLocalPa, DeleteLocalPort, DeleteNextHop, DeletePortCa, DeleteSubnet, DeleteVport,
+        PutConfig, PutLocalPa, PutLocalPort, PutNextHop, PutPortCa, PutSubnet, PutVport,
     };
     let mut ops = Vec::new();
     if old.config != new.config {
@@ -65,7 +67,7 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     }
     put(&mut ops, &old.underlay, &new.underlay, PutNextHop);
     add(&mut ops, &old.local_pas, &new.local_pas, PutLocalPa);
-    put(&mut ops, &old.lookup, &new.lookup, PutLookup);
+    put_records(&mut ops, &old.lookup, &new.lookup);
     add(&mut ops, &old.port_cas, &new.port_cas, PutPortCa);
     put(&mut ops, &old.vports, &new.vports, PutVport);
     put(&mut ops, &old.local_ports, &new.local_ports, PutLocalPort);
@@ -80,10 +82,26 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     );
     delete(&mut ops, &old.vports, &new.vports, DeleteVport);
     add(&mut ops, &new.port_cas, &old.port_cas, DeletePortCa);
-    delete(&mut ops, &old.lookup, &new.lookup, DeleteLookup);
+    delete_records(&mut ops, &old.lookup, &new.lookup);
     add(&mut ops, &new.local_pas, &old.local_pas, DeleteLocalPa);
     delete(&mut ops, &old.underlay, &new.underlay, DeleteNextHop);
     ops
+}
+
+impl MapOp {
+    /// Whether the operation removes something: those come last in a [`diff`].
+    pub const fn removes(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteLookup(_)
+                | Self::DeleteLocalPort(_)
+                | Self::DeletePortCa(_)
+                | Self::DeleteVport(_)
+                | Self::DeleteSubnet(_)
+                | Self::DeleteLocalPa(_)
+                | Self::DeleteNextHop(_)
+        )
+    }
 }
 
 impl TableImage {
@@ -107,6 +125,25 @@ impl TableImage {
             MapOp::DeleteNextHop(index) => drop(self.underlay.remove(&index)),
         }
     }
+}
+
+type Records = BTreeMap<LookupKey, LookupRecord>;
+
+fn put_records(ops: &mut Vec<MapOp>, old: &Records, new: &Records) {
+    let changed = new
+        .iter()
+        .filter(|(key, record)| stays(record) && old.get(key) != Some(record));
+    ops.extend(changed.map(|(key, record)| MapOp::PutLookup(*key, *record)));
+}
+
+fn delete_records(ops: &mut Vec<MapOp>, old: &Records, new: &Records) {
+    let gone = old.keys().filter(|key| !new.get(key).is_some_and(stays));
+    ops.extend(gone.map(|key| MapOp::DeleteLookup(*key)));
+}
+
+/// Whether a record is in the table for as long as it is in the policy.
+const fn stays(record: &LookupRecord) -> bool {
+    !record.has(LookupRecord::ON_DEMAND)
 }
 
 fn put<K: Ord + Copy, V: PartialEq + Copy>(

@@ -152,8 +152,20 @@ pub struct VmNetworkSpec {
     /// How much of the domain a host holds.
     #[serde(default)]
     pub table_mode: TableMode,
+    /// Its share of a host's slow path, beside those of other VM networks; 1 to 100.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub slow_path_weight: u32,
     /// Its virtual subnets.
     pub virtual_subnets: Vec<VirtualSubnetSpec>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_one(weight: &u32) -> bool {
+    *weight == 1
 }
 
 /// Isolation of a VM network (HNV's words).

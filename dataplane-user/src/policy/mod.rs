@@ -25,13 +25,14 @@ pub mod diff;
 pub mod document;
 pub mod fault;
 pub mod ids;
+pub mod in_use;
 pub mod key;
 pub mod model;
 pub mod source;
 pub mod table_image;
 pub mod validate;
 
-pub use compile::{AttachedPort, CompileError, Facts, compile, pas_in_use};
+pub use compile::{AttachedPort, CompileError, Facts, Upcall, compile, pas_in_use};
 pub use diagnostic::Diagnostic;
 pub use diff::{MapOp, diff};
 pub use fault::Fault;

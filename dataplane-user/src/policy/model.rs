@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
-    document::{Attach, InnerVlan, Mtu, Nvgre, PortMode, RecordType},
+    document::{Attach, InnerVlan, Mtu, Nvgre, PortMode, RecordType, TableMode},
     key::{Key, PortKey},
 };
 
@@ -69,6 +69,10 @@ pub struct VmNetwork {
     pub rdid: Uuid,
     /// The customer's tag.
     pub customer: Option<Uuid>,
+    /// How much of it a host's kernel holds.
+    pub table_mode: TableMode,
+    /// Its share of the slow path, beside those of other VM networks.
+    pub slow_path_weight: u32,
     /// Its virtual subnets, in the document's order.
     pub subnets: Vec<Subnet>,
 }

@@ -55,6 +55,24 @@ pub fn set_gro(interface: impl AsRef<[u8]>, on: bool) -> io::Result<()> {
     call(interface, (&raw mut value).cast())
 }
 
+/// Switches off whatever would let a packet leave unsegmented or without its checksum.
+pub fn segment_in_software(interface: impl AsRef<[u8]>) -> io::Result<()> {
+    for cmd in [SET_TX_CHECKSUM, SET_TSO, SET_GSO] {
+        let mut value = Value { cmd, data: 0 };
+        call(&interface, (&raw mut value).cast())?;
+    }
+    Ok(())
+}
+
+/// Queues that an interface receives on; 1 where it does not tell.
+pub fn receive_queues(interface: impl AsRef<[u8]>) -> u32 {
+    let mut words = [0_u32; 9];
+    words[0] = GET_CHANNELS;
+    let told = call(interface, (&raw mut words).cast());
+    let [_, _, _, _, _, receive, _, _, combined] = words;
+    told.map_or(1, |()| (receive + combined).max(1))
+}
+
 // linux/ethtool.h, linux/sockios.h
 const SIOCETHTOOL: u64 = 0x8946;
 const GET_DRIVER: u32 = 0x0000_0003;
@@ -62,6 +80,9 @@ const GET_DRIVER: u32 = 0x0000_0003;
 const GET_CHANNELS: u32 = 0x0000_003c;
 const GET_GRO: u32 = 0x0000_002b;
 const SET_GRO: u32 = 0x0000_002c;
+const SET_TX_CHECKSUM: u32 = 0x0000_0017;
+const SET_TSO: u32 = 0x0000_001f;
+const SET_GSO: u32 = 0x0000_0024;
 
 /// `struct ethtool_drvinfo`, 196 bytes; only the driver is read.
 #[repr(C)]

@@ -194,8 +194,8 @@ impl Manager {
     ) -> Vec<String> {
         let theirs = seen.devices().filter(|device| {
             let alias = &device.alias;
-            names::is_port(alias)
-                && !names::is_ours(&self.host, alias)
+            let port = names::is_port(alias) && !names::is_ours(&self.host, alias);
+            (port || names::is_upcall_of_another(&self.host, alias))
                 && detached.contains(&device.ifindex)
         });
         self.remove(theirs).await

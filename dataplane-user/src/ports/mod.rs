@@ -6,6 +6,7 @@
 //! * [`end`], [`ethtool`] and `ifreq`: the ioctls that netlink does not cover here.
 //! * [`state`]: what a port's device shall be, and what it is.
 //! * [`guard`]: devices that no port may take.
+//! * [`upcall`]: the pair of devices that takes packets to user space and back.
 //! * [`napi`], [`features`] and [`place`]: whether XDP redirects arrive behind a veth, wherever its other end is.
 //! * [`names`]: how our devices are recognized.
 //! * [`watch`]: named namespaces that come and go.
@@ -24,6 +25,7 @@ pub mod place;
 pub mod state;
 pub mod tap;
 pub mod tenant;
+pub mod upcall;
 pub mod veth;
 pub mod watch;
 

@@ -16,10 +16,23 @@ pub fn alias(host: &str, port: &PortKey, attach: &Attach) -> String {
     }
 }
 
+/// The alias of an end of a host's upcall pair.
+pub fn upcall(host: &str, end: &str) -> String {
+    format!("nve {host} upcall {end}")
+}
+
 /// Whether a device with this alias was made by the nved of this host; another
 /// in the same namespace has devices of its own.
 pub fn is_ours(host: &str, alias: &str) -> bool {
     owner(alias) == Some(host)
+}
+
+/// Whether a device with this alias is an end of the upcall pair of another host than this.
+pub fn is_upcall_of_another(host: &str, alias: &str) -> bool {
+    let owner = alias
+        .strip_prefix("nve ")
+        .and_then(|rest| rest.split_once(" upcall "));
+    owner.is_some_and(|(owner, _)| owner != host)
 }
 
 /// Whether a device with this alias was made by any nved.

@@ -10,7 +10,7 @@ use aya::{
 use dataplane_common::{
     abi::{
         config::Config,
-        lookup::{LookupKey, LookupRecord},
+        lookup::{LookupEntry, LookupKey, LookupRecord},
         port_ca::PortCaKey,
         stats::{Count, Counter, Direction, counter_index, drop_index},
         underlay::NextHop,
@@ -72,9 +72,10 @@ impl Host {
     /// A writer of records that are as they are.
     pub(super) fn take_lookup(&mut self, record: LookupRecord) -> Result<Rewrite> {
         let map = self.ebpf.take_map("LOOKUP").context("no such map")?;
-        let mut map: HashMap<_, LookupKey, LookupRecord> = map.try_into()?;
+        let mut map: HashMap<_, LookupKey, LookupEntry> = map.try_into()?;
+        let entry = LookupEntry::from(record);
         Ok(Box::new(move |number| {
-            map.insert(tables::key(number), record, 0)
+            map.insert(tables::key(number), entry, 0)
                 .with_context(|| format!("cannot write record {number} again"))
         }))
     }
@@ -111,11 +112,13 @@ impl Host {
         self.put("VSIDS", &image.subnets)?;
         self.put("PORT_CAS", &port_cas)?;
         self.put("LOCAL_PAS", &local_pas)?;
-        self.put("LOOKUP", &image.lookup)?;
+        let records = image.lookup.iter();
+        let records = records.map(|(key, record)| (*key, LookupEntry::from(*record)));
+        self.put("LOOKUP", &records.collect())?;
         bulk::fill(
             programs::map_id(&self.ebpf, "LOOKUP")?,
             spec.keys,
-            |number| (tables::key(number), spec.record),
+            |number| (tables::key(number), LookupEntry::from(spec.record)),
         )?;
         let Some(slot) = spec.owner else {
             return Ok(());

@@ -14,17 +14,19 @@ const A: [u8; 4] = [10, 0, 0, 5];
 const LOCAL: [u8; 4] = [10, 0, 0, 6];
 const REMOTE: [u8; 4] = [10, 0, 0, 7];
 
-fn decide<'t>(
-    tables: &'t HostTables,
-    ifindex: u32,
-    frame: &[u8],
-) -> Result<Egress<'t>, DropReason> {
+fn decide<'t>(tables: &'t HostTables, ifindex: u32, frame: &[u8]) -> Result<Egress<'t>, Halt> {
     let from = tables.vport(ifindex).expect("port");
     egress(tables, from, &parse::headers(&Bytes::new(frame), 0)?)
 }
 
+fn halted(tables: &HostTables, frame: &[u8]) -> Halt {
+    decide(tables, BLUE_IF, frame).expect_err("not forwarded")
+}
+
 fn dropped(tables: &HostTables, frame: &[u8]) -> DropReason {
-    decide(tables, BLUE_IF, frame).expect_err("dropped")
+    let halt = halted(tables, frame);
+    assert_eq!(halt.punt, None, "asked about");
+    halt.reason
 }
 
 fn encapped(tables: &HostTables, ifindex: u32, frame: &[u8]) -> Encap {
@@ -141,7 +143,7 @@ fn the_underlay_decides_whether_and_how_large() {
     hop(&mut tables, NextHop::RESOLVED, exact);
     encapped(&tables, BLUE_IF, &frame);
     hop(&mut tables, NextHop::RESOLVED, exact - 1);
-    assert_eq!(dropped(&tables, &frame), DropReason::MtuExceeded);
+    assert_eq!(halted(&tables, &frame).punt, Some(Punt::Oversize));
     hop(&mut tables, NextHop::NO_NEIGHBOUR, 1600);
     assert_eq!(dropped(&tables, &frame), DropReason::PaNeighUnresolved);
     hop(&mut tables, NextHop::NO_ROUTE, 1600);
@@ -159,7 +161,7 @@ fn too_long_for_an_outer_header_is_dropped() {
     let from = tables.vport(BLUE_IF).expect("port");
     assert_eq!(
         egress(&tables, from, &headers),
-        Err(DropReason::EncapFailed)
+        Err(DropReason::EncapFailed.into())
     );
 }
 
@@ -243,4 +245,39 @@ fn other_protocols_are_dropped_by_name() {
     assert_eq!(dropped(&tables, &group), DropReason::BcastDisabled);
     let malformed = set(&arp_request(A, REMOTE), 14, &[0, 6]);
     assert_eq!(dropped(&tables, &malformed), DropReason::ArpMalformed);
+}
+
+/// Blue's table mode is `onDemand`.
+fn on_demand() -> HostTables {
+    let mut tables = HostTables::two_tenants();
+    let port = tables.vports.get_mut(&BLUE_IF).expect("port");
+    port.flags |= Vport::ON_DEMAND;
+    tables
+}
+
+const STRANGER: [u8; 4] = [10, 0, 0, 99];
+
+#[test]
+fn on_demand_asks_about_what_it_does_not_know() {
+    let tables = on_demand();
+    for frame in [tcp(A, STRANGER), arp_request(A, STRANGER)] {
+        assert_eq!(halted(&tables, &frame).punt, Some(Punt::Miss));
+    }
+    // The other tenant's whole table is there: nobody is asked.
+    let refused = decide(&tables, RED_IF, &tcp(A, STRANGER));
+    assert_eq!(refused, Err(DropReason::NoLookupRecord.into()));
+}
+
+#[test]
+fn a_negative_record_is_not_asked_about_again() {
+    let mut tables = on_demand();
+    let key = crate::abi::lookup::LookupKey {
+        rdid: 1,
+        ca: STRANGER,
+    };
+    tables.lookup.insert(key, LookupRecord::negative(BLUE));
+    let known = dropped(&tables, &tcp(A, STRANGER));
+    assert_eq!(known, DropReason::NoLookupRecord);
+    let known = dropped(&tables, &arp_request(A, STRANGER));
+    assert_eq!(known, DropReason::ArpNoRecord);
 }

@@ -13,7 +13,7 @@ const REMOTE: [u8; 4] = [10, 0, 0, 7];
 const A: [u8; 4] = [10, 0, 0, 5];
 
 /// The steps of `pipeline::ingress`; `None` is a pass.
-fn decide<'t>(tables: &'t HostTables, frame: &[u8]) -> Result<Option<Ingress<'t>>, DropReason> {
+fn decide<'t>(tables: &'t HostTables, frame: &[u8]) -> Result<Option<Ingress<'t>>, Halt> {
     let frame = Bytes::new(frame);
     let eth: EthHeader = frame.load(0).expect("ethernet");
     let Some(ip) = frame.load::<Ipv4Header>(14) else {
@@ -33,7 +33,9 @@ fn decide<'t>(tables: &'t HostTables, frame: &[u8]) -> Result<Option<Ingress<'t>
 }
 
 fn dropped(tables: &HostTables, frame: &[u8]) -> DropReason {
-    decide(tables, frame).expect_err("dropped")
+    let halt = decide(tables, frame).expect_err("dropped");
+    assert_eq!(halt.punt, None, "asked about");
+    halt.reason
 }
 
 /// The packet with bytes changed and the outer checksum made right again.
@@ -88,7 +90,7 @@ fn all_first_gre_words_but_one_are_dropped() {
         if flags == 0x2000 {
             assert!(matches!(got, Ok(Some(_))));
         } else {
-            assert_eq!(got, Err(DropReason::DecapBadGre), "{flags:#06x}");
+            assert_eq!(got, Err(DropReason::DecapBadGre.into()), "{flags:#06x}");
         }
     }
 }
@@ -236,4 +238,23 @@ fn arp_is_checked_like_data() {
         dropped(&tables, &nvgre(BLUE, PEER, &malformed)),
         DropReason::ArpMalformed
     );
+}
+
+#[test]
+fn on_demand_asks_about_a_source_that_it_does_not_know() {
+    let mut tables = HostTables::two_tenants();
+    let subnet = tables.vsids.get_mut(&BLUE).expect("subnet");
+    subnet.flags |= VirtualSubnet::ON_DEMAND;
+    let frame = nvgre(BLUE, PEER, &tcp([10, 0, 0, 99], A));
+    let halt = decide(&tables, &frame).expect_err("asked about");
+    assert_eq!(halt, Halt::ask(Punt::SourceMiss, DropReason::PuntFailed));
+    let frame = nvgre(RED, PEER, &tcp([10, 0, 0, 99], A));
+    assert_eq!(dropped(&tables, &frame), DropReason::SrcUnknown);
+    let key = crate::abi::lookup::LookupKey {
+        rdid: 1,
+        ca: [10, 0, 0, 99],
+    };
+    tables.lookup.insert(key, LookupRecord::negative(BLUE));
+    let frame = nvgre(BLUE, PEER, &tcp([10, 0, 0, 99], A));
+    assert_eq!(dropped(&tables, &frame), DropReason::SrcUnknown);
 }

@@ -18,6 +18,7 @@ fn settings(path: &Path) -> Settings {
         socket: "/nowhere".into(),
         pin: "/nowhere".into(),
         lookup_capacity: 1,
+        slow_path: crate::slowpath::Limits::DEFAULT,
     }
 }
 

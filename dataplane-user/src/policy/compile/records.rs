@@ -9,6 +9,7 @@ use dataplane_common::{
 use uuid::Uuid;
 
 use super::{CompileError, Compiler, ipv4};
+use crate::policy::document::TableMode;
 use crate::policy::{key::Key, model::derived_records};
 
 /// A record on its way into `LOOKUP`.
@@ -71,7 +72,12 @@ impl Compiler<'_> {
             pa_index: self.ids.provider_address(entry.pa)?,
             ifindex: if local { entry.ifindex } else { 0 },
             mac: entry.mac,
-            flags: if local { LookupRecord::LOCAL } else { 0 },
+            // The kernel always has those of ports here.
+            flags: match network.table_mode {
+                _ if local => LookupRecord::LOCAL,
+                TableMode::Full => 0,
+                TableMode::OnDemand => LookupRecord::ON_DEMAND,
+            },
         };
         self.image.lookup.insert(key, record);
         Ok(())

@@ -25,6 +25,7 @@ fn attached(names: &[(&str, &str, u32)]) -> Facts {
     Facts {
         ports: names.iter().map(port).collect(),
         next_hops: BTreeMap::new(),
+        upcall: Upcall::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Checker, Subject, SubnetAt};
 use crate::policy::{
-    document::{Envelope, Isolation, Mtu, Rule, TableMode, VirtualSubnetSpec, VmNetworkSpec},
+    document::{Envelope, Isolation, Mtu, Rule, VirtualSubnetSpec, VmNetworkSpec},
     key::Key,
     model::{Subnet, SubnetRef, VmNetwork},
 };
@@ -22,6 +22,8 @@ const NOT_UNICAST: [Ipv4Net; 3] = [
 
 /// Valid numbers for a subnet's MTU; the least is what every IPv4 host takes.
 const MTU: std::ops::RangeInclusive<u16> = 576..=9000;
+/// Shares of the slow path.
+const SLOW_PATH_WEIGHT: std::ops::RangeInclusive<u32> = 1..=100;
 /// Longest prefix with room for a gateway and a VM.
 const LONGEST_PREFIX: u8 = 30;
 
@@ -55,6 +57,8 @@ impl<'d> Checker<'d> {
         let network = VmNetwork {
             rdid: spec.routing_domain_id,
             customer: spec.customer_id,
+            table_mode: spec.table_mode,
+            slow_path_weight: spec.slow_path_weight,
             subnets,
         };
         self.policy.networks.insert(name.to_owned(), network);
@@ -76,8 +80,9 @@ impl<'d> Checker<'d> {
             let hint = "use NetworkVirtualization";
             self.unsupported(at, "spec.isolation", "this isolation", hint);
         }
-        if spec.table_mode == TableMode::OnDemand {
-            self.unsupported(at, "spec.tableMode", "tableMode onDemand", "use full");
+        if !SLOW_PATH_WEIGHT.contains(&spec.slow_path_weight) {
+            let message = format!("slowPathWeight {} is out of range", spec.slow_path_weight);
+            self.fault(at, "spec.slowPathWeight", message, "use 1 to 100");
         }
     }
 

@@ -4,7 +4,9 @@ use dataplane_common::abi::lookup::LookupRecord;
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{AttachedPort, Facts, MapOp, PortKey, check, compile, derived_records, diff};
+use crate::policy::{
+    AttachedPort, Facts, MapOp, PortKey, Upcall, check, compile, derived_records, diff,
+};
 
 const HOST: &str = "host-a";
 
@@ -65,6 +67,7 @@ fn facts(policy: &Policy) -> Facts {
     Facts {
         ports: ours.map(port).collect(),
         next_hops: BTreeMap::new(),
+        upcall: Upcall::default(),
     }
 }
 

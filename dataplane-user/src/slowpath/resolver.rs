@@ -1,0 +1,136 @@
+//! Asks the policy about a CA, and writes the answer into the kernel's table.
+//!
+//! One thread for all queues, so that a question is answered once however many queues ask; a queue's
+//! thread goes on with other packets meanwhile.
+
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use aya::maps::{HashMap, MapData, MapError};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use dataplane_common::abi::lookup::{LookupEntry, LookupKey, LookupRecord};
+use rustix::fd::OwnedFd;
+
+use super::{
+    directory::{Ask, Shared},
+    lane::ring,
+};
+use crate::{dataplane::commit, policy::in_use::Answer};
+
+/// Questions that wait for the resolver; more than all queues' rooms have place for.
+const QUESTIONS: usize = 16_384;
+
+/// A question, and whom to tell.
+pub struct Question {
+    /// What is asked.
+    pub ask: Ask,
+    /// The queue that waits.
+    pub reply: Reply,
+}
+
+/// How a queue's thread hears of an answer.
+#[derive(Clone)]
+pub struct Reply {
+    answers: Sender<Answered>,
+    bell: Arc<OwnedFd>,
+}
+
+/// A question that is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The question.
+    pub ask: Ask,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A record, or the word that there is none, is in the table: the packets may go back.
+    Written,
+    /// Nobody has the CA, and the table cannot have one more such answer of this tenant.
+    Nobody,
+    /// The table has no room for the record.
+    Full,
+}
+
+impl Reply {
+    /// A way back; `bell` is an eventfd that the thread waits on.
+    pub fn new(bell: Arc<OwnedFd>) -> (Self, Receiver<Answered>) {
+        let (answers, receiver) = bounded(QUESTIONS);
+        (Self { answers, bell }, receiver)
+    }
+
+    fn tell(&self, answered: Answered) {
+        // A queue that ended needs no answer.
+        if self.answers.try_send(answered).is_ok() {
+            ring(&self.bell);
+        }
+    }
+}
+
+/// Where the answers go: the kernel's table of lookup records.
+pub trait Table: Send + Sync {
+    /// Writes a record.
+    fn put(&mut self, key: LookupKey, record: LookupRecord) -> Result<(), MapError>;
+    /// Removes a record, if it is there.
+    fn remove(&mut self, key: &LookupKey) -> Result<(), MapError>;
+    /// For how long no program looked a record up; for ever when it is not there.
+    fn idle(&self, key: &LookupKey) -> Duration;
+}
+
+impl Table for HashMap<MapData, LookupKey, LookupEntry> {
+    fn put(&mut self, key: LookupKey, record: LookupRecord) -> Result<(), MapError> {
+        self.insert(key, commit::entry(record), 0)
+    }
+
+    fn remove(&mut self, key: &LookupKey) -> Result<(), MapError> {
+        commit::gone(Self::remove(self, key))
+    }
+
+    fn idle(&self, key: &LookupKey) -> Duration {
+        let Ok(entry) = self.get(key, 0) else {
+            return Duration::MAX;
+        };
+        let units = commit::second().wrapping_sub(entry.stamp);
+        // A program may have stamped it since the clock was read.
+        let units = if units > u32::MAX / 2 { 0 } else { units };
+        Duration::from_nanos(u64::from(units) << LookupEntry::SECOND_SHIFT)
+    }
+}
+
+/// Starts the thread; it ends with the last sender of questions.
+pub fn start(shared: Arc<Shared>, table: Box<dyn Table>) -> io::Result<Sender<Question>> {
+    let (sender, questions) = bounded(QUESTIONS);
+    let thread = thread::Builder::new().name("nve-resolve".to_owned());
+    thread.spawn(move || run(&shared, table, &questions))?;
+    Ok(sender)
+}
+
+fn run(shared: &Shared, mut table: Box<dyn Table>, questions: &Receiver<Question>) {
+    for Question { ask, reply } in questions {
+        let outcome = resolve(shared, &mut *table, ask);
+        reply.tell(Answered { ask, outcome });
+    }
+}
+
+/// Writes what the policy says of a CA.
+fn resolve(shared: &Shared, table: &mut dyn Table, ask: Ask) -> Outcome {
+    let mut in_use = shared.in_use();
+    let directory = shared.directory();
+    let question = (ask.key, ask.vsid);
+    let Answer::Write(record) = in_use.ask(&directory.tables, question, Instant::now()) else {
+        return Outcome::Nobody;
+    };
+    if let Err(error) = table.put(ask.key, record) {
+        tracing::debug!("LOOKUP takes no record of {:?}: {error}", ask.key);
+        in_use.give_up(ask.key);
+        return Outcome::Full;
+    }
+    Outcome::Written
+}

@@ -1,0 +1,292 @@
+//! `AF_XDP` sockets: frames in and out of one queue of one device.
+
+use std::{io, os::fd::BorrowedFd, time::Duration};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send},
+};
+use xdp::{
+    CompletionRing, RingConfigBuilder, RxRing, Umem, WakableFillRing, WakableTxRing,
+    nic::NicIndex,
+    slab::{HeapSlab, Slab as _},
+    socket::{BindFlags, SocketError, XdpSocket, XdpSocketBuilder},
+    umem::{FrameSize, UmemCfgBuilder},
+};
+
+/// Frames of the memory that a socket and the kernel share, 4 KiB each.
+const FRAMES: u32 = 2048;
+/// Of these, those that the kernel has to receive into; the rest is for sending.
+const TO_FILL: usize = 1024;
+const RING: u32 = 1024;
+const BATCH: usize = 64;
+
+/// What becomes of a received frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes out again on this socket, as it is now.
+    Send,
+    /// Its memory is free.
+    Free,
+}
+
+/// One queue's frames. What the kernel cannot take at once waits in a bounded line.
+pub trait Channel: Send {
+    /// Hands each frame that is there to `each`; how many there were.
+    fn receive(&mut self, each: &mut dyn FnMut(&mut [u8]) -> Fate) -> io::Result<usize>;
+    /// Sends a copy of the parts, one after the other. `false`: there is no room now.
+    fn send(&mut self, parts: &[&[u8]]) -> bool;
+    /// Gives what was sent to the kernel, and takes back what it is done with.
+    fn turn(&mut self) -> io::Result<()>;
+    /// Waits until frames are there, or `other` can be read, or the time is up.
+    fn wait(&self, other: BorrowedFd<'_>, limit: Duration) -> io::Result<()>;
+    /// Where each frame of the shared memory is.
+    fn account(&self) -> Account;
+    /// Packets that the kernel had for this socket and no room in its rings, since it was opened.
+    fn refused(&self) -> u64;
+}
+
+/// Frames of the shared memory, by who has them. A frame that is in none of these is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// All there are.
+    pub all: usize,
+    /// Nobody's.
+    pub free: usize,
+    /// The kernel's, to receive into, and received but not looked at yet.
+    pub receiving: usize,
+    /// The kernel's, to send, or waiting for it.
+    pub sending: usize,
+}
+
+impl Account {
+    /// Frames that nobody has.
+    pub const fn lost(&self) -> usize {
+        self.all
+            .wrapping_sub(self.free)
+            .wrapping_sub(self.receiving)
+            .wrapping_sub(self.sending)
+    }
+}
+
+/// Whether the driver hands over its own memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Frames are not copied.
+    ZeroCopy,
+    /// The kernel copies each frame once.
+    Copy,
+}
+
+/// A socket. The order of the fields is the order in which they go: the kernel lets go of the rings
+/// and of the memory with the socket, so that goes first, and the memory last.
+pub struct Xsk {
+    socket: XdpSocket,
+    rx: RxRing,
+    tx: WakableTxRing,
+    fill: WakableFillRing,
+    completion: CompletionRing,
+    received: HeapSlab,
+    outgoing: HeapSlab,
+    receiving: usize,
+    sending: usize,
+    mode: Mode,
+    umem: Umem,
+}
+
+// SAFETY: the pointers inside are to mappings that belong to this value alone, and all methods that
+// use them take `&mut self` or only read counts.
+unsafe impl Send for Xsk {}
+
+impl Xsk {
+    /// A socket on a queue, with the driver's own memory where the driver can.
+    pub fn open(ifindex: u32, queue: u32) -> io::Result<Self> {
+        match Self::bound(ifindex, queue, Mode::ZeroCopy) {
+            Err(error) if no_zero_copy(&error) => Self::bound(ifindex, queue, Mode::Copy),
+            other => other,
+        }
+    }
+
+    /// How frames come.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn bound(ifindex: u32, queue: u32, mode: Mode) -> io::Result<Self> {
+        let memory = UmemCfgBuilder {
+            frame_size: FrameSize::FourK,
+            frame_count: FRAMES,
+            ..UmemCfgBuilder::default()
+        };
+        let umem = Umem::map(memory.build().map_err(io::Error::other)?)?;
+        let rings = RingConfigBuilder {
+            rx_count: RING,
+            tx_count: RING,
+            fill_count: RING,
+            completion_count: RING,
+        };
+        let rings = rings.build().map_err(io::Error::other)?;
+        let mut builder = XdpSocketBuilder::new().map_err(io::Error::other)?;
+        let made = builder.build_wakable_rings(&umem, rings);
+        let (rings, mut flags) = made.map_err(io::Error::other)?;
+        choose(&mut flags, mode);
+        let socket = builder.bind(NicIndex::new(ifindex), queue, flags);
+        let socket = socket.map_err(bind_error)?;
+        let absent = || io::Error::other("the socket has no ring");
+        let mut xsk = Self {
+            socket,
+            rx: rings.rx_ring.ok_or_else(absent)?,
+            tx: rings.tx_ring.ok_or_else(absent)?,
+            fill: rings.fill_ring,
+            completion: rings.completion_ring,
+            received: HeapSlab::with_capacity(BATCH),
+            outgoing: HeapSlab::with_capacity(FRAMES as usize),
+            receiving: 0,
+            sending: 0,
+            mode,
+            umem,
+        };
+        xsk.fill_up()?;
+        Ok(xsk)
+    }
+
+    /// Gives the kernel frames to receive into, and wakes it for them.
+    fn fill_up(&mut self) -> io::Result<()> {
+        let short = TO_FILL.saturating_sub(self.receiving);
+        // SAFETY: the memory is a field of the same value and goes after the socket.
+        let filled = unsafe { self.fill.enqueue(&mut self.umem, short, false) }?;
+        self.receiving += filled;
+        if filled > 0 {
+            let woken = recv(self.descriptor(), &mut [0; 0][..], RecvFlags::DONTWAIT);
+            settled(woken.map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// The socket itself.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: the socket owns the descriptor and is borrowed as long as this is.
+        unsafe { BorrowedFd::borrow_raw(self.socket.raw_fd()) }
+    }
+
+    /// Gives waiting frames to the kernel as far as its ring has room, and wakes it.
+    fn push_out(&mut self) -> io::Result<()> {
+        if self.sending > 0 || !self.outgoing.is_empty() {
+            // SAFETY: as in `fill_up`.
+            let queued = unsafe { self.tx.send(&mut self.outgoing, false) }?;
+            self.sending += queued;
+            let woken = send(self.descriptor(), &[], SendFlags::DONTWAIT);
+            settled(woken.map(drop))?;
+        }
+        let done = self.completion.dequeue(&mut self.umem, RING as usize);
+        self.sending -= done;
+        Ok(())
+    }
+}
+
+impl Channel for Xsk {
+    fn receive(&mut self, each: &mut dyn FnMut(&mut [u8]) -> Fate) -> io::Result<usize> {
+        // SAFETY: as in `fill_up`; no packet leaves this function but into `outgoing`.
+        let count = unsafe { self.rx.recv(&self.umem, &mut self.received) };
+        self.receiving -= count;
+        while let Some(mut packet) = self.received.pop_back() {
+            let fate = each(&mut packet);
+            let unsent = match fate {
+                Fate::Send => self.outgoing.push_front(packet),
+                Fate::Free => Some(packet),
+            };
+            if let Some(packet) = unsent {
+                self.umem.free_packet(packet);
+            }
+        }
+        self.fill_up()?;
+        Ok(count)
+    }
+
+    fn send(&mut self, parts: &[&[u8]]) -> bool {
+        if self.outgoing.available() == 0 {
+            return false;
+        }
+        // SAFETY: as in `receive`.
+        let Some(mut packet) = (unsafe { self.umem.alloc() }) else {
+            return false;
+        };
+        let whole = parts.iter().all(|part| packet.append(part).is_ok());
+        if !whole {
+            self.umem.free_packet(packet);
+            return false;
+        }
+        self.outgoing.push_front(packet).is_none()
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        self.push_out()?;
+        self.fill_up()
+    }
+
+    fn wait(&self, other: BorrowedFd<'_>, limit: Duration) -> io::Result<()> {
+        let own = self.descriptor();
+        let mut asked = [
+            PollFd::from_borrowed_fd(own, PollFlags::IN),
+            PollFd::from_borrowed_fd(other, PollFlags::IN),
+        ];
+        let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+        match poll(&mut asked, Some(&limit)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let [own, _] = &asked;
+        if own
+            .revents()
+            .intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
+        {
+            // The device went, or was down: whoever has the socket opens another.
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        Ok(())
+    }
+
+    fn refused(&self) -> u64 {
+        // Not to know is not to lose: the next look tells.
+        let told = self.socket.statistics();
+        told.map_or(0, |told| told.rx_dropped + told.rx_ring_full)
+    }
+
+    fn account(&self) -> Account {
+        Account {
+            all: self.umem.capacity(),
+            free: self.umem.allocatable(),
+            receiving: self.receiving,
+            sending: self.sending + self.outgoing.len(),
+        }
+    }
+}
+
+fn choose(flags: &mut BindFlags, mode: Mode) {
+    match mode {
+        Mode::ZeroCopy => flags.force_zerocopy(),
+        Mode::Copy => flags.force_copy(),
+    }
+}
+
+/// The kernel is busy with this socket, or its device is down for now: what is in the rings stays.
+fn settled(result: rustix::io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn bind_error(error: SocketError) -> io::Error {
+    if let SocketError::Bind(inner) = error {
+        return inner;
+    }
+    io::Error::other(error)
+}
+
+/// What `bind` says where the driver has no zero copy: `EOPNOTSUPP`, or `EINVAL` of some drivers.
+fn no_zero_copy(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(libc::EOPNOTSUPP) || code == Some(libc::EINVAL)
+}

@@ -1,0 +1,251 @@
+//! A queue's thread for as long as its device is there: it opens a socket and works, and does so
+//! again when the socket or the worker fails.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use super::{
+    Limits,
+    budget::Budgets,
+    hold::Hold,
+    lane::ring,
+    socket::{Account, Mode, Xsk},
+    worker::{Control, Office, Queue, Worker},
+};
+use crate::dataplane::{load::MAPS_FOLDER, maps::Maps};
+
+/// Where a socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seat {
+    /// The device.
+    pub ifindex: u32,
+    /// Its queue.
+    pub queue: u32,
+    /// Where programs find the socket in `XSKS`.
+    pub place: u32,
+}
+
+/// What a station does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// How frames come; `None` while there is no socket.
+    pub mode: Option<Mode>,
+    /// Why there is none, or why the last one ended; empty when nothing happened.
+    pub trouble: String,
+    /// Sockets opened after the first.
+    pub restarts: u64,
+    /// Frames of the shared memory, as they were a moment ago.
+    pub account: Account,
+    /// Frames that were missing when a socket was closed, of all sockets.
+    pub lost: u64,
+    /// Packets that wait for an answer.
+    pub held: usize,
+    /// Packets that the kernel found no room for in the rings of all sockets.
+    pub refused: u64,
+}
+
+/// A running thread. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Station {
+    control: Control,
+    health: Arc<Mutex<Health>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What each socket of a station needs.
+struct Desk {
+    seat: Seat,
+    sockets: PathBuf,
+    queue: Queue,
+    office: Office,
+    control: Control,
+    limits: Limits,
+    health: Arc<Mutex<Health>>,
+}
+
+/// Between two attempts, at first and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// A bell that threads wait on.
+pub fn bell() -> io::Result<Arc<OwnedFd>> {
+    Ok(Arc::new(eventfd(
+        0,
+        EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC,
+    )?))
+}
+
+impl Station {
+    /// Starts the thread. `pin`: the folder of the pinned maps; `bell` wakes it.
+    pub fn start(
+        seat: Seat,
+        queue: Queue,
+        office: Office,
+        (limits, pin, bell): (Limits, &Path, Arc<OwnedFd>),
+    ) -> io::Result<Self> {
+        let control = Control {
+            bell,
+            stop: Arc::new(AtomicBool::new(false)),
+            restart: Arc::new(AtomicBool::new(false)),
+        };
+        let health: Arc<Mutex<Health>> = Arc::default();
+        let desk = Desk {
+            seat,
+            sockets: pin.join(MAPS_FOLDER).join("XSKS"),
+            queue,
+            office,
+            control: control.clone(),
+            limits,
+            health: health.clone(),
+        };
+        let name = format!("nve-up-{}-{}", seat.ifindex, seat.queue);
+        let thread = thread::Builder::new().name(name);
+        let thread = Some(thread.spawn(move || desk.keep())?);
+        Ok(Self {
+            control,
+            health,
+            thread,
+        })
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        lock(&self.health).clone()
+    }
+
+    /// Ends the worker and its socket; what waits in it is dropped and counted, and the station
+    /// starts another.
+    pub fn restart(&self) {
+        self.control.restart.store(true, Ordering::Relaxed);
+        ring(&self.control.bell);
+    }
+}
+
+impl Drop for Station {
+    fn drop(&mut self) {
+        self.control.stop.store(true, Ordering::Relaxed);
+        ring(&self.control.bell);
+        if let Some(thread) = self.thread.take() {
+            // It catches what its worker panics with.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Desk {
+    fn stopped(&self) -> bool {
+        self.control.stop.load(Ordering::Relaxed)
+    }
+
+    /// One socket after another.
+    fn keep(&self) {
+        let (mut pause, longest) = PAUSE;
+        let mut first = true;
+        while !self.stopped() {
+            let begun = Instant::now();
+            match self.open() {
+                Ok(socket) => {
+                    self.told(|health| {
+                        health.mode = Some(socket.mode());
+                        health.restarts += u64::from(!first);
+                    });
+                    first = false;
+                    self.work(socket);
+                }
+                Err(error) => self.told(|health| health.trouble = error.to_string()),
+            }
+            if begun.elapsed() > longest {
+                pause = PAUSE.0;
+            }
+            self.rest(pause);
+            pause = (2 * pause).min(longest);
+        }
+    }
+
+    fn open(&self) -> io::Result<Xsk> {
+        let Seat {
+            ifindex,
+            queue,
+            place,
+        } = self.seat;
+        let socket = Xsk::open(ifindex, queue)?;
+        let mut sockets = Maps::sockets_at(&self.sockets).map_err(io::Error::other)?;
+        let placed = sockets.set(place, socket.descriptor().as_raw_fd(), 0);
+        placed.map_err(io::Error::other)?;
+        Ok(socket)
+    }
+
+    /// Until the socket or the worker fails, or it is told to stop.
+    fn work(&self, socket: Xsk) {
+        let room = (
+            Hold::new(self.limits.hold),
+            Budgets::new(self.limits.budget),
+        );
+        let queue = self.queue.clone();
+        let office = self.office.clone();
+        let mut worker = Worker::new((socket, queue), office, self.control.clone(), room);
+        let health = &self.health;
+        let before = lock(health).refused;
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            worker.run(|account, held, refused| {
+                let mut health = lock(health);
+                (health.account, health.held) = (account, held);
+                health.refused = before + refused;
+            })
+        }));
+        let trouble = match ended {
+            Ok(Ok(())) => String::new(),
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("the worker panicked: {}", said(&*panic)),
+        };
+        worker.abandon();
+        let lost = worker.lost();
+        if !trouble.is_empty() {
+            let Seat { ifindex, queue, .. } = self.seat;
+            tracing::warn!("slow path, interface {ifindex}, queue {queue}: {trouble}");
+        }
+        self.told(|health| {
+            health.mode = None;
+            health.trouble = trouble;
+            (health.account, health.held) = (Account::default(), 0);
+            health.lost += lost as u64;
+        });
+    }
+
+    /// Waits, or until it rings.
+    fn rest(&self, pause: Duration) {
+        if self.stopped() {
+            return;
+        }
+        let mut bell = [PollFd::new(&self.control.bell, PollFlags::IN)];
+        let _ = rustix::io::read(&*self.control.bell, &mut [0; 8]);
+        if let Ok(pause) = Timespec::try_from(pause) {
+            let _ = poll(&mut bell, Some(&pause));
+        }
+    }
+
+    fn told(&self, tell: impl FnOnce(&mut Health)) {
+        tell(&mut lock(&self.health));
+    }
+}
+
+fn lock(health: &Mutex<Health>) -> std::sync::MutexGuard<'_, Health> {
+    health.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason was given")
+}

@@ -1,0 +1,104 @@
+//! A packet that a program left to user space, and the ways back.
+
+use std::time::Instant;
+
+use dataplane_common::{
+    abi::{
+        upcall::{self, Task, UpcallHeader},
+        vport::Vport,
+    },
+    forward::{Tables, parse::Frame},
+    punt::Punt,
+    wire::Wire,
+};
+
+use super::directory::Directory;
+
+/// Where a packet came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A port: its device.
+    Port(u32),
+    /// An uplink.
+    Uplink(u32),
+}
+
+/// A packet, without the upcall header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upcall {
+    /// Why.
+    pub punt: Punt,
+    /// Where from.
+    pub origin: Origin,
+    /// When it came to us.
+    pub since: Instant,
+    /// The frame, as the program got it.
+    pub frame: Vec<u8>,
+}
+
+impl Upcall {
+    /// Takes a frame that an uplink's queue gave away: only a source without a record is left so.
+    pub fn raw(bytes: &[u8], since: Instant, ifindex: u32) -> Self {
+        Self {
+            punt: Punt::SourceMiss,
+            origin: Origin::Uplink(ifindex),
+            since,
+            frame: bytes.to_vec(),
+        }
+    }
+
+    /// Reads what came through the upcall pair; `None`: it is not from a program of ours.
+    pub fn read(bytes: &[u8], since: Instant, directory: &Directory) -> Option<Self> {
+        let (header, frame) = bytes.split_at_checked(upcall::LEN)?;
+        let header: UpcallHeader = Bytes(header).load(0)?;
+        if header.task()? != Task::Handle {
+            return None;
+        }
+        let ifindex = header.ifindex();
+        let origin = match directory.tables.vport(ifindex) {
+            Some(_) => Origin::Port(ifindex),
+            None => Origin::Uplink(ifindex),
+        };
+        Some(Self {
+            punt: Punt::from_number(header.punt())?,
+            origin,
+            since,
+            frame: frame.to_vec(),
+        })
+    }
+
+    /// The port that sent it.
+    pub fn port<'d>(&self, directory: &'d Directory) -> Option<&'d Vport> {
+        match self.origin {
+            Origin::Port(ifindex) => directory.tables.vport(ifindex),
+            Origin::Uplink(_) => None,
+        }
+    }
+
+    /// The header that gives the frame back to the programs.
+    pub const fn back(&self) -> UpcallHeader {
+        match self.origin {
+            Origin::Port(ifindex) => UpcallHeader::new(Task::Egress, ifindex, 0, 0),
+            Origin::Uplink(ifindex) => UpcallHeader::new(Task::Ingress, ifindex, 0, 0),
+        }
+    }
+}
+
+/// A frame in memory, for the decision to read.
+pub struct Bytes<'f>(pub &'f [u8]);
+
+impl Frame for Bytes<'_> {
+    fn len(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+    /// What comes to user space is cut into segments on the way.
+    fn gso_size(&self) -> u32 {
+        0
+    }
+    fn load<T: Wire>(&self, offset: usize) -> Option<T> {
+        let bytes = self.0.get(offset..offset.checked_add(size_of::<T>())?)?;
+        // SAFETY: `bytes` has as many bytes as a `T`, and any bytes are a valid `Wire`, which has
+        // alignment one.
+        Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+    }
+}
