@@ -1,92 +1,76 @@
 //! Inner fragmentation (RFC 791, section 3.2): a tenant's packet without DF is cut before it is
 //! encapsulated, because an NVE never fragments what is encapsulated (RFC 7637, section 4.4).
 
-use dataplane_common::wire::{ether, ipv4};
+use dataplane_common::wire::ether;
+use etherparse::{IpFragOffset, Ipv4Header, Ipv4Options};
 
-use super::icmp::checksum_of;
-
-const DONT_FRAGMENT: u16 = 0x4000;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET: u16 = 0x1FFF;
 /// Fragments begin at multiples of this.
 const UNIT: usize = 8;
 
-/// Whether the sender forbids to cut the frame's packet.
+/// Whether the sender forbids to cut the frame's packet; also what cannot be cut is.
 pub fn forbidden(frame: &[u8]) -> bool {
-    let word = frame.get(ether::LEN + 6..ether::LEN + 8);
-    word.is_none_or(|word| word.first().is_some_and(|high| high & 0x40 != 0))
+    let header = frame.get(ether::LEN..).map(Ipv4Header::from_slice);
+    !matches!(header, Some(Ok((header, _))) if !header.dont_fragment)
 }
 
 /// The frames that the packet in `frame` is cut into, each packet at most `mtu` bytes.
 ///
 /// `None`: no whole IPv4 packet, DF is set, or `mtu` leaves no room behind the header.
 pub fn cut(frame: &[u8], mtu: u16) -> Option<Vec<Vec<u8>>> {
-    let eth = frame.get(..ether::LEN)?;
-    let packet = frame.get(ether::LEN..)?;
-    let first = packet.first()?;
-    let header = packet.get(..usize::from(first & 0xF) * 4)?;
-    let total = usize::from(u16::from_be_bytes(packet.get(2..4)?.try_into().ok()?));
-    if first >> 4 != 4 || header.len() < ipv4::LEN || forbidden(frame) {
+    let (eth, packet) = frame.split_at_checked(ether::LEN)?;
+    let (header, rest) = Ipv4Header::from_slice(packet).ok()?;
+    if header.dont_fragment {
         return None;
     }
-    let payload = packet.get(header.len()..total)?;
-    let room = usize::from(mtu).checked_sub(header.len())? / UNIT * UNIT;
+    let payload = rest.get(..usize::from(header.payload_len().ok()?))?;
+    let room = usize::from(mtu).checked_sub(header.header_len())? / UNIT * UNIT;
     if room == 0 {
         return None;
     }
-    let word = u16::from_be_bytes(header.get(6..8)?.try_into().ok()?);
-    let mut frames = Vec::new();
-    for (index, part) in payload.chunks(room).enumerate() {
+    let parts = payload.chunks(room).enumerate().map(|(index, part)| {
         let at = index * room;
         let last = at + part.len() == payload.len();
-        let offset = (word & OFFSET).checked_add(u16::try_from(at / UNIT).ok()?)?;
-        if offset > OFFSET {
-            return None;
-        }
-        let more = if last {
-            word & MORE_FRAGMENTS
-        } else {
-            MORE_FRAGMENTS
-        };
-        // Options that are not to be copied stay with the first fragment; the others are kept as
-        // no-operations, so that offsets of what follows do not move.
-        let mut head = if at == 0 {
-            header.to_vec()
-        } else {
-            later(header)
-        };
-        let length = u16::try_from(head.len() + part.len()).ok()?;
-        head.get_mut(2..4)?.copy_from_slice(&length.to_be_bytes());
-        let flags = (word & !(DONT_FRAGMENT | MORE_FRAGMENTS | OFFSET)) | more | offset;
-        head.get_mut(6..8)?.copy_from_slice(&flags.to_be_bytes());
-        head.get_mut(10..12)?.fill(0);
-        let sum = !checksum_of(&head);
-        head.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
-        frames.push([eth, &head, part].concat());
-    }
-    Some(frames)
+        let header = part_header(&header, at, last, part.len())?;
+        Some([eth, &header.to_bytes(), part].concat())
+    });
+    parts.collect()
 }
 
-/// The header of a later fragment: options without the copied flag become no-operations.
-fn later(header: &[u8]) -> Vec<u8> {
+/// The header of the part that begins `at` bytes into the payload.
+fn part_header(whole: &Ipv4Header, at: usize, last: bool, len: usize) -> Option<Ipv4Header> {
+    let units = u16::try_from(at / UNIT).ok()?;
+    let offset = whole.fragment_offset.value().checked_add(units)?;
+    let mut header = whole.clone();
+    header.fragment_offset = IpFragOffset::try_new(offset).ok()?;
+    header.more_fragments = !last || whole.more_fragments;
+    if at > 0 {
+        header.options = later(&whole.options)?;
+    }
+    header.set_payload_len(len).ok()?;
+    header.header_checksum = header.calc_header_checksum();
+    Some(header)
+}
+
+/// The options of a later fragment: those without the copied flag become no-operations, so that
+/// the others do not move.
+fn later(options: &Ipv4Options) -> Option<Ipv4Options> {
     const END: u8 = 0;
     const NOP: u8 = 1;
     const COPIED: u8 = 0x80;
-    let mut head = header.to_vec();
-    let mut at = ipv4::LEN;
-    while let Some(kind) = head.get(at).copied() {
+    let mut bytes = options.as_slice().to_vec();
+    let mut at = 0;
+    while let Some(kind) = bytes.get(at).copied().filter(|kind| *kind != END) {
         let len = match kind {
-            END => return head,
             NOP => 1,
-            _ => usize::from(head.get(at + 1).copied().unwrap_or(0)).max(2),
+            _ => usize::from(bytes.get(at + 1).copied().unwrap_or(0)).max(2),
         };
         if kind & COPIED == 0 {
-            let end = (at + len).min(head.len());
-            head.get_mut(at..end).unwrap_or_default().fill(NOP);
+            let end = (at + len).min(bytes.len());
+            bytes.get_mut(at..end)?.fill(NOP);
         }
         at += len;
     }
-    head
+    Ipv4Options::try_from(&bytes[..]).ok()
 }
 
 #[cfg(test)]
@@ -103,11 +87,10 @@ mod tests {
             .collect();
         let mut frame = Vec::new();
         builder.write(&mut frame, &data).unwrap();
-        // etherparse sets DF.
-        frame[14 + 6] &= !0x40;
-        frame[24..26].fill(0);
-        let sum = !checksum_of(&frame[14..34]);
-        frame[24..26].copy_from_slice(&sum.to_be_bytes());
+        let (mut header, _) = Ipv4Header::from_slice(&frame[14..]).unwrap();
+        header.dont_fragment = false;
+        header.header_checksum = header.calc_header_checksum();
+        frame[14..34].copy_from_slice(&header.to_bytes());
         frame
     }
 
@@ -164,10 +147,13 @@ mod tests {
 
     #[test]
     fn only_copied_options_are_repeated() {
-        let mut header = vec![0x47; 20];
         // Record route (7, not copied), then router alert (148, copied).
-        header.extend([7, 3, 4, 148, 4, 0, 0, 0]);
-        let head = later(&header);
-        assert_eq!(head[20..], [1, 1, 1, 148, 4, 0, 0, 0]);
+        let options = Ipv4Options::from([7, 3, 4, 148, 4, 0, 0, 0]);
+        let repeated = later(&options).unwrap();
+        assert_eq!(repeated.as_slice(), [1, 1, 1, 148, 4, 0, 0, 0]);
+        // An end, an option without its length, and one that is longer than the header.
+        for odd in [[0, 7, 7, 7], [148, 4, 0, 7], [7, 200, 0, 0]] {
+            assert_eq!(later(&Ipv4Options::from(odd)).unwrap().len(), 4);
+        }
     }
 }

@@ -2,16 +2,18 @@
 
 use dataplane_common::{
     id::Mac,
-    wire::{checksum, ether, ipv4},
+    wire::{ether, ipv4},
+};
+use etherparse::{
+    Icmpv4Type, IpDscp, IpHeaders, IpNumber, Ipv4Header, PacketBuilder, icmpv4,
+    icmpv4::DestUnreachableHeader,
 };
 
 /// What of the packet is quoted: an answer of 576 bytes in all (RFC 1812, section 4.3.2.3).
-const QUOTED: usize = 576 - ipv4::LEN - ICMP_LEN;
-const ICMP_LEN: usize = 8;
-const PROTOCOL: u8 = 1;
-const DESTINATION_UNREACHABLE: u8 = 3;
-const FRAGMENTATION_NEEDED: u8 = 4;
+const QUOTED: usize = 576 - ipv4::LEN - 8;
 const TTL: u8 = 64;
+/// Precedence of network control (RFC 1812, section 4.3.2.5): DSCP CS6.
+const DSCP: u8 = 48;
 
 /// Who answers a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,81 +29,55 @@ pub struct Gateway {
 /// `None` where RFC 1122, section 3.2.2 forbids one: to an ICMP error, to a later fragment, to or
 /// from a group or nobody; and where the frame is no IPv4 packet.
 pub fn fragmentation_needed(frame: &[u8], gateway: Gateway, mtu: u16) -> Option<Vec<u8>> {
-    let eth = frame.get(..ether::LEN)?;
-    let packet = frame.get(ether::LEN..)?;
-    let header = header(packet)?;
-    if !may_be_answered(packet, header) || eth.first()? & 1 == 1 {
+    let (eth, packet) = frame.split_at_checked(ether::LEN)?;
+    let (header, payload) = Ipv4Header::from_slice(packet).ok()?;
+    if !may_be_answered(&header, payload) || eth.first()? & 1 == 1 {
         return None;
     }
-    let src: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
-    let sender = Mac(eth.get(6..12)?.try_into().ok()?);
-    let total = usize::from(u16::from_be_bytes(packet.get(2..4)?.try_into().ok()?));
+    let sender = eth.get(6..12)?.try_into().ok()?;
+    let total = usize::from(header.total_len);
     let quoted = packet.get(..total.min(packet.len()).min(QUOTED))?;
-
-    let mut icmp = vec![DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, 0, 0, 0, 0];
-    icmp.extend(mtu.to_be_bytes());
-    icmp.extend(quoted);
-    let sum = !checksum_of(&icmp);
-    icmp.get_mut(2..4)?.copy_from_slice(&sum.to_be_bytes());
-
-    let mut answer = Vec::with_capacity(ether::LEN + ipv4::LEN + icmp.len());
-    answer.extend(sender.0);
-    answer.extend(gateway.mac.0);
-    answer.extend(ether::IPV4.to_be_bytes());
-    answer.extend(ip(icmp.len(), gateway.ca, src)?);
-    answer.extend(icmp);
-    Some(answer)
+    let told = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: mtu };
+    let answer = PacketBuilder::ethernet2(gateway.mac.0, sender)
+        .ip(IpHeaders::Ipv4(to(header.source, gateway)?, Default::default()))
+        .icmpv4(Icmpv4Type::DestinationUnreachable(told));
+    let mut bytes = Vec::with_capacity(answer.size(quoted.len()));
+    answer.write(&mut bytes, quoted).ok()?;
+    Some(bytes)
 }
 
-/// The header of a packet that is whole, options included.
-fn header(packet: &[u8]) -> Option<&[u8]> {
-    let len = usize::from(packet.first()? & 0xF) * 4;
-    let header = packet.get(..len)?;
-    (packet.first()? >> 4 == 4 && len >= ipv4::LEN).then_some(header)
+fn may_be_answered(header: &Ipv4Header, payload: &[u8]) -> bool {
+    let first = header.fragment_offset.value() == 0;
+    let error = header.protocol == IpNumber::ICMP && payload.first().is_none_or(is_error);
+    let [from, ..] = header.source;
+    let [to, ..] = header.destination;
+    let nobody = from == 0 || from == 127 || from >= 224;
+    first && !error && !nobody && to < 224
 }
 
-fn may_be_answered(packet: &[u8], header: &[u8]) -> bool {
-    let byte = |at: usize| header.get(at).copied().unwrap_or(0);
-    let later = u16::from_be_bytes([byte(6), byte(7)]) & 0x1FFF != 0;
-    // Query messages may be answered, errors may not (types 3, 4, 5, 11, 12).
-    let error = byte(9) == PROTOCOL
-        && packet
-            .get(header.len())
-            .is_none_or(|kind| matches!(kind, 3 | 4 | 5 | 11 | 12));
-    let nobody = byte(12) == 0 || byte(12) == 127 || byte(12) >= 224;
-    !later && !error && !nobody && byte(16) < 224
+/// Query messages may be answered.
+const fn is_error(kind: &u8) -> bool {
+    matches!(
+        *kind,
+        icmpv4::TYPE_DEST_UNREACH
+            | icmpv4::TYPE_SOURCE_QUENCH
+            | icmpv4::TYPE_REDIRECT
+            | icmpv4::TYPE_TIME_EXCEEDED
+            | icmpv4::TYPE_PARAMETER_PROBLEM
+    )
 }
 
-fn ip(payload: usize, src: [u8; 4], dst: [u8; 4]) -> Option<[u8; ipv4::LEN]> {
-    let mut header = [0; ipv4::LEN];
-    let total = u16::try_from(ipv4::LEN + payload).ok()?;
-    header[0] = 0x45;
-    // Precedence of network control (RFC 1812, section 4.3.2.5).
-    header[1] = 0xC0;
-    header[2..4].copy_from_slice(&total.to_be_bytes());
-    header[8] = TTL;
-    header[9] = PROTOCOL;
-    header[12..16].copy_from_slice(&src);
-    header[16..20].copy_from_slice(&dst);
-    let sum = !checksum_of(&header);
-    header[10..12].copy_from_slice(&sum.to_be_bytes());
+fn to(sender: [u8; 4], gateway: Gateway) -> Option<Ipv4Header> {
+    let mut header = Ipv4Header::new(0, TTL, IpNumber::ICMP, gateway.ca, sender).ok()?;
+    header.dscp = IpDscp::try_new(DSCP).ok()?;
+    header.dont_fragment = false;
     Some(header)
-}
-
-/// The ones-complement sum of any bytes (RFC 1071).
-pub(super) fn checksum_of(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| match pair {
-        [high, low] => u16::from_be_bytes([*high, *low]),
-        [high] => u16::from_be_bytes([*high, 0]),
-        _ => 0,
-    });
-    words.fold(0, |total, word| checksum::sum([total, word]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use etherparse::{Icmpv4Type, NetSlice, PacketBuilder, SlicedPacket, TransportSlice, icmpv4};
+    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 
     const GATEWAY: Gateway = Gateway {
         mac: Mac([2, 0xEE, 0, 0, 0, 1]),

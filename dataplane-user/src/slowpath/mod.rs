@@ -15,6 +15,7 @@ use hold::Limits as HoldLimits;
 
 use crate::policy::in_use::Lives;
 
+pub mod answers;
 pub mod budget;
 pub mod counts;
 pub mod directory;

@@ -1,6 +1,10 @@
 //! `AF_XDP` sockets: frames in and out of one queue of one device.
 
-use std::{io, os::fd::BorrowedFd, time::Duration};
+use std::{
+    io,
+    os::fd::BorrowedFd,
+    time::{Duration, Instant},
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -21,6 +25,8 @@ const FRAMES: u32 = 2048;
 const TO_FILL: usize = 1024;
 const RING: u32 = 1024;
 const BATCH: usize = 64;
+/// A ring in which nothing moves for so long is stuck.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// What becomes of a received frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +97,8 @@ pub struct Xsk {
     outgoing: HeapSlab,
     receiving: usize,
     sending: usize,
+    /// When the kernel last gave a sent frame back, or had none to send.
+    moved: Instant,
     mode: Mode,
     umem: Umem,
 }
@@ -144,6 +152,7 @@ impl Xsk {
             outgoing: HeapSlab::with_capacity(FRAMES as usize),
             receiving: 0,
             sending: 0,
+            moved: Instant::now(),
             mode,
             umem,
         };
@@ -181,6 +190,12 @@ impl Xsk {
         }
         let done = self.completion.dequeue(&mut self.umem, RING as usize);
         self.sending -= done;
+        if done > 0 || self.sending == 0 {
+            self.moved = Instant::now();
+        } else if self.moved.elapsed() > STALLED {
+            let why = "the kernel sent nothing for a second";
+            return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+        }
         Ok(())
     }
 }

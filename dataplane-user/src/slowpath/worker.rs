@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender};
 use dataplane_common::{abi::upcall::UpcallHeader, reason::DropReason};
 
 use super::{
+    answers::AnswerLimit,
     budget::Budgets,
     counts::Counts,
     directory::{Ask, Directory, Shared},
@@ -22,7 +23,7 @@ use super::{
     lane::{Lane, Returned},
     resolver::{Answered, Outcome, Question, Reply},
     socket::{Account, Channel, Fate},
-    upcall::Upcall,
+    upcall::{Origin, Upcall},
 };
 
 /// The thread looks at what waits too long at least so often.
@@ -68,6 +69,7 @@ pub struct Worker<C> {
     control: Control,
     hold: Hold<Upcall>,
     budgets: Budgets,
+    answered: AnswerLimit,
     reply: Reply,
     answers: Receiver<Answered>,
 }
@@ -88,6 +90,7 @@ impl<C: Channel> Worker<C> {
             control,
             hold,
             budgets,
+            answered: AnswerLimit::new(Instant::now()),
             reply,
             answers,
         }
@@ -161,7 +164,11 @@ impl<C: Channel> Worker<C> {
 
     fn take(&mut self, directory: &Directory, upcall: Upcall, now: Instant) {
         let Some(tenant) = handlers::tenant(directory, &upcall) else {
-            return self.drop(directory, &upcall, DropReason::PortUnknown);
+            let unknown = match upcall.origin {
+                Origin::Port(_) => DropReason::PortUnknown,
+                Origin::Uplink(_) => DropReason::VsidUnknown,
+            };
+            return self.drop(directory, &upcall, unknown);
         };
         self.office.counts.punted(tenant, upcall.punt);
         let weight = directory.tenants.get(&tenant).map_or(1, |t| t.weight);
@@ -179,7 +186,8 @@ impl<C: Channel> Worker<C> {
         match act {
             Act::Again(frames) => self.again(directory, upcall, frames),
             Act::Tell { frame, reason } => {
-                if self.give((frame.0, frame.1)) {
+                let slot = frame.0.slot();
+                if self.answered.allows(slot, Instant::now()) && self.give(frame) {
                     self.office.counts.answered();
                 }
                 self.drop(directory, upcall, reason);
