@@ -32,6 +32,9 @@ pub fn there() -> bool {
 #[inline(always)]
 pub fn wrap(packet: &mut Skb, outcome: &Outcome, punt: Punt) -> Result<u32, DropReason> {
     let config = Maps.config().unwrap_or(&Config::DEFAULT);
+    if config.upcall_ifindex == 0 {
+        return Err(DropReason::PuntFailed);
+    }
     spend(config, outcome.bucket)?;
     let header = UpcallHeader::new(Task::Handle, packet.ifindex(), outcome.slot, punt.number());
     if packet.wrap(header) {

@@ -55,7 +55,8 @@ impl Agent {
             })
             .collect();
         let pair = self.upcall.as_ref().map(|pair| pair.far.ifindex);
-        match self.slow_path.seat(pair, &uplinks) {
+        let slow_path = &mut self.slow_path;
+        match tokio::task::block_in_place(|| slow_path.seat(pair, &uplinks)) {
             Ok(places) => {
                 if let Err(error) = self.dataplane.place_sockets(places) {
                     conditions.push(error.to_string());

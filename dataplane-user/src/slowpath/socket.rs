@@ -25,6 +25,9 @@ const FRAMES: u32 = 2048;
 const TO_FILL: usize = 1024;
 const RING: u32 = 1024;
 const BATCH: usize = 64;
+/// In copy mode the kernel sends 32 frames each time that it is woken, and says `EAGAIN` when there
+/// are more (`xsk_generic_xmit`, `TX_BATCH_SIZE`): so often suffices for a full ring.
+const KICKS: u32 = RING / 32;
 /// A ring in which nothing moves for so long is stuck.
 const STALLED: Duration = Duration::from_secs(1);
 
@@ -181,15 +184,24 @@ impl Xsk {
 
     /// Gives waiting frames to the kernel as far as its ring has room, and wakes it.
     fn push_out(&mut self) -> io::Result<()> {
-        if self.sending > 0 || !self.outgoing.is_empty() {
+        let mut done = 0;
+        for _ in 0..KICKS {
+            if self.sending == 0 && self.outgoing.is_empty() {
+                break;
+            }
             // SAFETY: as in `fill_up`.
             let queued = unsafe { self.tx.send(&mut self.outgoing, false) }?;
             self.sending += queued;
             let woken = send(self.descriptor(), &[], SendFlags::DONTWAIT);
+            let more = woken == Err(Errno::AGAIN);
             settled(woken.map(drop))?;
+            let back = self.completion.dequeue(&mut self.umem, RING as usize);
+            self.sending -= back;
+            done += back;
+            if !more {
+                break;
+            }
         }
-        let done = self.completion.dequeue(&mut self.umem, RING as usize);
-        self.sending -= done;
         if done > 0 || self.sending == 0 {
             self.moved = Instant::now();
         } else if self.moved.elapsed() > STALLED {

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam_channel::Sender;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::{
@@ -87,7 +88,7 @@ pub fn bell() -> io::Result<Arc<OwnedFd>> {
 }
 
 impl Station {
-    /// Starts the thread. `pin`: the folder of the pinned maps; `bell` wakes it.
+    /// Starts the thread, and waits until it has tried to open a socket. `pin`: the folder of the pinned maps; `bell` wakes it.
     pub fn start(
         seat: Seat,
         queue: Queue,
@@ -111,7 +112,10 @@ impl Station {
         };
         let name = format!("nve-up-{}-{}", seat.ifindex, seat.queue);
         let thread = thread::Builder::new().name(name);
-        let thread = Some(thread.spawn(move || desk.keep())?);
+        let (tried, first) = crossbeam_channel::bounded(1);
+        let thread = Some(thread.spawn(move || desk.keep(&tried))?);
+        // Whoever is told that the host is ready shall lose no packet.
+        let _ = first.recv_timeout(PAUSE.1);
         Ok(Self {
             control,
             health,
@@ -148,22 +152,25 @@ impl Desk {
         self.control.stop.load(Ordering::Relaxed)
     }
 
-    /// One socket after another.
-    fn keep(&self) {
+    /// One socket after another; `tried` hears of each attempt to open one.
+    fn keep(&self, tried: &Sender<()>) {
         let (mut pause, longest) = PAUSE;
         let mut first = true;
         while !self.stopped() {
             let begun = Instant::now();
-            match self.open() {
+            let opened = self.open();
+            self.told(|health| match &opened {
                 Ok(socket) => {
-                    self.told(|health| {
-                        health.mode = Some(socket.mode());
-                        health.restarts += u64::from(!first);
-                    });
-                    first = false;
-                    self.work(socket);
+                    health.mode = Some(socket.mode());
+                    health.restarts += u64::from(!first);
                 }
-                Err(error) => self.told(|health| health.trouble = error.to_string()),
+                Err(error) => health.trouble = error.to_string(),
+            });
+            // Only the first is waited for.
+            let _ = tried.try_send(());
+            if let Ok(socket) = opened {
+                first = false;
+                self.work(socket);
             }
             if begun.elapsed() > longest {
                 pause = PAUSE.0;
@@ -225,11 +232,12 @@ impl Desk {
 
     /// Waits, or until it rings.
     fn rest(&self, pause: Duration) {
+        let mut bell = [PollFd::new(&self.control.bell, PollFlags::IN)];
+        // What rang before was for the worker; to stop is looked at after it, so as not to miss it.
+        let _ = rustix::io::read(&*self.control.bell, &mut [0; 8]);
         if self.stopped() {
             return;
         }
-        let mut bell = [PollFd::new(&self.control.bell, PollFlags::IN)];
-        let _ = rustix::io::read(&*self.control.bell, &mut [0; 8]);
         if let Ok(pause) = Timespec::try_from(pause) {
             let _ = poll(&mut bell, Some(&pause));
         }

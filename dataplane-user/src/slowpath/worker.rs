@@ -28,6 +28,10 @@ use super::{
 
 /// The thread looks at what waits too long at least so often.
 const LOOK: Duration = Duration::from_millis(100);
+/// And at what the kernel has still to send.
+const SENDING: Duration = Duration::from_millis(1);
+/// With nothing in its hands.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// What a queue's frames are, and how they go back.
 #[derive(Clone)]
@@ -110,10 +114,22 @@ impl<C: Channel> Worker<C> {
                 tell(channel.account(), held, channel.refused());
                 told = Some(now);
             }
-            self.channel.wait(self.control.bell.as_fd(), LOOK)?;
+            let limit = self.patience();
+            self.channel.wait(self.control.bell.as_fd(), limit)?;
             self.turn(Instant::now())?;
         }
         Ok(())
+    }
+
+    /// How long there is nothing to do, unless it rings or a frame comes.
+    fn patience(&self) -> Duration {
+        if self.channel.account().sending > 0 {
+            SENDING
+        } else if self.hold.is_empty() {
+            IDLE
+        } else {
+            LOOK
+        }
     }
 
     /// Frames of the shared memory that nobody has: none, unless something is wrong.
