@@ -38,17 +38,41 @@ impl Lives {
 #[derive(Debug)]
 pub struct InUse {
     lives: Lives,
+    /// Entries of all routing domains at a time, and negative answers among them.
+    most: usize,
+    most_negatives: usize,
+    domains: BTreeMap<u32, Domain>,
+}
+
+/// What a routing domain has in use.
+#[derive(Debug, Default)]
+struct Domain {
     entries: BTreeMap<LookupKey, Entry>,
     /// When to look at an entry again; each entry once.
     due: BTreeSet<(Instant, LookupKey)>,
-    /// Negative answers by routing domain.
-    negatives: BTreeMap<u32, usize>,
+    negatives: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     record: LookupRecord,
     due: Instant,
+}
+
+impl Domain {
+    fn put(&mut self, key: LookupKey, entry: Entry) {
+        self.forget(key);
+        self.negatives += usize::from(entry.record.has(LookupRecord::NEGATIVE));
+        self.due.insert((entry.due, key));
+        self.entries.insert(key, entry);
+    }
+
+    fn forget(&mut self, key: LookupKey) {
+        if let Some(entry) = self.entries.remove(&key) {
+            self.due.remove(&(entry.due, key));
+            self.negatives -= usize::from(entry.record.has(LookupRecord::NEGATIVE));
+        }
+    }
 }
 
 /// What a packet's question comes to.
@@ -70,13 +94,14 @@ pub enum Change {
 }
 
 impl InUse {
-    /// Nothing is in use.
-    pub const fn new(lives: Lives) -> Self {
+    /// Nothing is in use. `room`: entries that the kernel's table can have. Half of it is for VM
+    /// networks whose records are all there, and negative answers take a quarter at most.
+    pub const fn new(lives: Lives, room: usize) -> Self {
         Self {
             lives,
-            entries: BTreeMap::new(),
-            due: BTreeSet::new(),
-            negatives: BTreeMap::new(),
+            most: room / 2,
+            most_negatives: room / 4,
+            domains: BTreeMap::new(),
         }
     }
 
@@ -84,11 +109,9 @@ impl InUse {
     /// rest from then on.
     pub fn adopt(&mut self, image: &mut TableImage, now: Instant) {
         let fleeting = LookupRecord::ON_DEMAND | LookupRecord::NEGATIVE;
-        let (own, rest) = std::mem::take(&mut image.lookup)
-            .into_iter()
-            .partition(|(_, record)| record.has(fleeting));
-        image.lookup = rest;
-        let own: BTreeMap<_, _> = own;
+        let own = image
+            .lookup
+            .extract_if(.., |_, record| record.has(fleeting));
         for (key, record) in own {
             self.enter(key, record, now);
         }
@@ -96,22 +119,25 @@ impl InUse {
 
     /// Records in use and negative answers, of all routing domains.
     pub fn counts(&self) -> (usize, usize) {
-        let negative = self.negatives.values().sum();
-        (self.entries.len().saturating_sub(negative), negative)
+        let each = self.domains.values();
+        let sum = |(records, negatives), domain: &Domain| {
+            let all = domain.entries.len();
+            (
+                records + all - domain.negatives,
+                negatives + domain.negatives,
+            )
+        };
+        each.fold((0, 0), sum)
     }
 
     /// Records in use and negative answers, by routing domain.
     pub fn by_domain(&self) -> BTreeMap<u32, (usize, usize)> {
-        let mut all: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
-        for (key, entry) in &self.entries {
-            let (records, negatives) = all.entry(key.rdid).or_default();
-            if entry.record.has(LookupRecord::NEGATIVE) {
-                *negatives += 1;
-            } else {
-                *records += 1;
-            }
-        }
-        all
+        let each = self.domains.iter();
+        let counts = |domain: &Domain| {
+            let all = domain.entries.len();
+            (all - domain.negatives, domain.negatives)
+        };
+        each.map(|(rdid, domain)| (*rdid, counts(domain))).collect()
     }
 
     /// A packet asks for `key` in the subnet `vsid`.
@@ -128,13 +154,21 @@ impl InUse {
             }
             return Answer::Write(record);
         }
-        let negatives = self.negatives.get(&key.rdid).copied().unwrap_or(0);
-        if negatives >= self.lives.negatives && !self.entries.contains_key(&key) {
+        let known = self.domains.get(&key.rdid);
+        let known = known.is_some_and(|domain| domain.entries.contains_key(&key));
+        if !known && !self.has_room_for_a_negative(key.rdid) {
             return Answer::Nobody;
         }
         let record = LookupRecord::negative(vsid);
         self.enter(key, record, now);
         Answer::Write(record)
+    }
+
+    fn has_room_for_a_negative(&self, rdid: u32) -> bool {
+        let of = |domain: &Domain| domain.negatives;
+        let own = self.domains.get(&rdid).map_or(0, of);
+        own < self.lives.negatives
+            && self.domains.values().map(of).sum::<usize>() < self.most_negatives
     }
 
     /// What the kernel's table has to get because the whole table is another one.
@@ -145,26 +179,28 @@ impl InUse {
             None if entry.record.has(LookupRecord::NEGATIVE) => None,
             None => Some(Change::Delete(*key)),
         };
-        let changes: Vec<Change> = self.entries.iter().filter_map(changed).collect();
-        for change in &changes {
-            match *change {
-                Change::Put(key, record) if record.has(LookupRecord::ON_DEMAND) => {
-                    let due = self.entries.get(&key).map(|entry| entry.due);
-                    self.forget(key);
-                    if let Some(due) = due {
-                        self.put(key, Entry { record, due });
+        let mut changes = Vec::new();
+        for domain in self.domains.values_mut() {
+            let from = changes.len();
+            changes.extend(domain.entries.iter().filter_map(changed));
+            for change in &changes[from..] {
+                match *change {
+                    Change::Put(key, record) if record.has(LookupRecord::ON_DEMAND) => {
+                        let due = domain.entries.get(&key).map(|entry| entry.due);
+                        let entry = due.map(|due| Entry { record, due });
+                        entry.into_iter().for_each(|entry| domain.put(key, entry));
                     }
+                    // It is in the table whether in use or not from now on, or not at all.
+                    Change::Put(key, _) | Change::Delete(key) => domain.forget(key),
                 }
-                // It is in the table whether in use or not from now on, or not at all.
-                Change::Put(key, _) | Change::Delete(key) => self.forget(key),
             }
         }
         changes
     }
 
     /// Entries to remove from the kernel's table: negative ones whose time is over, and records
-    /// without a hit for the idle time, at most `most` of both. `idle` tells how long ago the last
-    /// hit of a record was.
+    /// without a hit for the idle time, at most `most` of each routing domain. `idle` tells how long
+    /// ago the last hit of a record was.
     pub fn expire(
         &mut self,
         now: Instant,
@@ -172,71 +208,66 @@ impl InUse {
         mut idle: impl FnMut(&LookupKey) -> Duration,
     ) -> Vec<LookupKey> {
         let mut gone = Vec::new();
-        while gone.len() < most
-            && let Some((due, key)) = self.due.first().copied()
-            && due <= now
-        {
-            let Some(entry) = self.entries.get(&key).copied() else {
-                self.due.remove(&(due, key));
-                continue;
-            };
-            self.forget(key);
-            let quiet = idle_of(&entry, || idle(&key));
-            match quiet.and_then(|quiet| self.lives.idle.checked_sub(quiet)) {
-                Some(rest) if !rest.is_zero() => {
+        let life = self.lives.idle;
+        for domain in self.domains.values_mut() {
+            for _ in 0..most {
+                let first = domain.due.first().copied();
+                let Some((_, key)) = first.filter(|(due, _)| *due <= now) else {
+                    break;
+                };
+                let Some(entry) = domain.entries.get(&key).copied() else {
+                    break;
+                };
+                let rest = match entry.record.has(LookupRecord::NEGATIVE) {
+                    true => Duration::ZERO,
+                    false => life.saturating_sub(idle(&key)),
+                };
+                if rest.is_zero() {
+                    domain.forget(key);
+                    gone.push(key);
+                } else {
                     let due = now + rest;
-                    self.put(key, Entry { due, ..entry });
+                    domain.put(key, Entry { due, ..entry });
                 }
-                Some(_) | None => gone.push(key),
             }
         }
+        self.domains.retain(|_, domain| !domain.entries.is_empty());
         gone
+    }
+
+    /// Whether there are more entries than shall be.
+    pub fn is_over(&self) -> bool {
+        let each = self.domains.values();
+        each.map(|domain| domain.entries.len()).sum::<usize>() > self.most
+    }
+
+    /// Gives one entry up for another, when there is no room for more: of the routing domain that
+    /// has most, the one that was looked at longest ago. `None`: nothing is in use.
+    pub fn evict(&mut self) -> Option<LookupKey> {
+        let most = self.domains.values_mut();
+        let most = most.max_by_key(|domain| domain.entries.len())?;
+        let (_, key) = most.due.first().copied()?;
+        most.forget(key);
+        Some(key)
     }
 
     /// The kernel did not take what [`Self::ask`] said.
     pub fn give_up(&mut self, key: LookupKey) {
-        self.forget(key);
+        if let Some(domain) = self.domains.get_mut(&key.rdid) {
+            domain.forget(key);
+        }
     }
 
     fn enter(&mut self, key: LookupKey, record: LookupRecord, now: Instant) {
-        self.forget(key);
         let life = if record.has(LookupRecord::NEGATIVE) {
             self.lives.negative
         } else {
             self.lives.idle
         };
         let due = now + life;
-        self.put(key, Entry { record, due });
+        let domain = self.domains.entry(key.rdid).or_default();
+        domain.put(key, Entry { record, due });
     }
-
-    fn put(&mut self, key: LookupKey, entry: Entry) {
-        if entry.record.has(LookupRecord::NEGATIVE) {
-            *self.negatives.entry(key.rdid).or_default() += 1;
-        }
-        self.due.insert((entry.due, key));
-        self.entries.insert(key, entry);
-    }
-
-    fn forget(&mut self, key: LookupKey) {
-        let Some(entry) = self.entries.remove(&key) else {
-            return;
-        };
-        self.due.remove(&(entry.due, key));
-        if entry.record.has(LookupRecord::NEGATIVE)
-            && let Some(count) = self.negatives.get_mut(&key.rdid)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.negatives.remove(&key.rdid);
-            }
-        }
-    }
-}
-
-/// How long a record had no hit; `None` for a negative one, whose time does not depend on that.
-fn idle_of(entry: &Entry, idle: impl FnOnce() -> Duration) -> Option<Duration> {
-    let negative = entry.record.has(LookupRecord::NEGATIVE);
-    (!negative).then(idle)
 }
 
 #[cfg(test)]

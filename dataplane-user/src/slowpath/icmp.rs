@@ -39,7 +39,10 @@ pub fn fragmentation_needed(frame: &[u8], gateway: Gateway, mtu: u16) -> Option<
     let quoted = packet.get(..total.min(packet.len()).min(QUOTED))?;
     let told = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: mtu };
     let answer = PacketBuilder::ethernet2(gateway.mac.0, sender)
-        .ip(IpHeaders::Ipv4(to(header.source, gateway)?, Default::default()))
+        .ip(IpHeaders::Ipv4(
+            to(header.source, gateway)?,
+            Default::default(),
+        ))
         .icmpv4(Icmpv4Type::DestinationUnreachable(told));
     let mut bytes = Vec::with_capacity(answer.size(quoted.len()));
     answer.write(&mut bytes, quoted).ok()?;

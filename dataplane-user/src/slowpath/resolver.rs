@@ -24,6 +24,10 @@ use crate::{dataplane::commit, policy::in_use::Answer};
 /// Questions that wait for the resolver; more than all queues' rooms have place for.
 const QUESTIONS: usize = 16_384;
 
+/// Records that may go for one that comes: the free ones are spread over lists of the CPUs, so one
+/// is not always enough.
+const EVICTIONS: usize = 4;
+
 /// A question, and whom to tell.
 pub struct Question {
     /// What is asked.
@@ -127,10 +131,23 @@ fn resolve(shared: &Shared, table: &mut dyn Table, ask: Ask) -> Outcome {
     let Answer::Write(record) = in_use.ask(&directory.tables, question, Instant::now()) else {
         return Outcome::Nobody;
     };
-    if let Err(error) = table.put(ask.key, record) {
-        tracing::debug!("LOOKUP takes no record of {:?}: {error}", ask.key);
-        in_use.give_up(ask.key);
-        return Outcome::Full;
+    let mut written = table.put(ask.key, record);
+    for _ in 0..EVICTIONS {
+        let full = written.as_ref().is_err_and(commit::is_full);
+        if !full && !in_use.is_over() {
+            break;
+        }
+        let other = in_use.evict().filter(|other| *other != ask.key);
+        let Some(other) = other else { break };
+        let made_room = table.remove(&other);
+        if full {
+            written = made_room.and_then(|()| table.put(ask.key, record));
+        }
     }
-    Outcome::Written
+    let Err(error) = written else {
+        return Outcome::Written;
+    };
+    tracing::debug!("LOOKUP takes no record of {:?}: {error}", ask.key);
+    in_use.give_up(ask.key);
+    Outcome::Full
 }

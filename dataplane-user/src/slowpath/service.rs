@@ -23,7 +23,12 @@ use super::{
     worker::{Office, Queue},
 };
 use crate::{
-    dataplane::{Error, layout::LOOKUP, load::MAPS_FOLDER, maps::Maps},
+    dataplane::{
+        Error,
+        layout::{LOOKUP, Layout},
+        load::MAPS_FOLDER,
+        maps::Maps,
+    },
     policy::{
         in_use::{Change, InUse},
         table_image::TableImage,
@@ -62,6 +67,8 @@ impl SlowPath {
     /// ([`SlowPath::follow`]) and a socket ([`SlowPath::seat`]).
     pub fn new(limits: Limits, pin: &Path) -> Result<Self, Error> {
         let map = pin.join(MAPS_FOLDER).join(LOOKUP);
+        let room = Layout::room(&map).unwrap_or(0);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
         let open = || {
             Maps::lookup_at(&map).map_err(|source| Error::Map {
                 map: LOOKUP,
@@ -69,7 +76,7 @@ impl SlowPath {
             })
         };
         let failed = |source| Error::SlowPath { source };
-        let shared = Arc::new(Shared::new(InUse::new(limits.lives)));
+        let shared = Arc::new(Shared::new(InUse::new(limits.lives, room)));
         let questions = resolver::start(shared.clone(), Box::new(open()?)).map_err(failed)?;
         let pair_bell = bell().map_err(failed)?;
         Ok(Self {

@@ -36,7 +36,7 @@ fn whole(records: &[(u8, LookupRecord)]) -> TableImage {
 fn an_idle_record_goes_and_a_used_one_stays() {
     let start = Instant::now();
     let at = |seconds| start + Duration::from_secs(seconds);
-    let mut in_use = InUse::new(LIVES);
+    let mut in_use = InUse::new(LIVES, 64);
     let table = whole(&[(7, record(2)), (8, record(2))]);
     for last in [7, 8] {
         let answer = in_use.ask(&table, (key(last), 6001), start);
@@ -51,13 +51,13 @@ fn an_idle_record_goes_and_a_used_one_stays() {
     let idle = |_: &LookupKey| Duration::from_mins(1);
     assert_eq!(in_use.expire(at(110), 9, idle), [key(7)]);
     assert_eq!(in_use.counts(), (0, 0));
-    assert!(in_use.due.is_empty() && in_use.negatives.is_empty());
+    assert!(in_use.domains.is_empty());
 }
 
 #[test]
 fn a_negative_answer_stands_its_time_however_often_it_is_given() {
     let start = Instant::now();
-    let mut in_use = InUse::new(LIVES);
+    let mut in_use = InUse::new(LIVES, 64);
     let table = whole(&[]);
     let negative = Answer::Write(LookupRecord::negative(6001));
     for _ in 0..5 {
@@ -73,7 +73,7 @@ fn a_negative_answer_stands_its_time_however_often_it_is_given() {
 #[test]
 fn a_scan_takes_no_more_room_than_its_routing_domain_has() {
     let start = Instant::now();
-    let mut in_use = InUse::new(LIVES);
+    let mut in_use = InUse::new(LIVES, 64);
     let table = whole(&[]);
     for last in 0..=255 {
         let answer = in_use.ask(&table, (key(last), 6001), start);
@@ -88,7 +88,7 @@ fn a_scan_takes_no_more_room_than_its_routing_domain_has() {
 #[test]
 fn a_change_reaches_what_is_in_use_and_nothing_else() {
     let start = Instant::now();
-    let mut in_use = InUse::new(LIVES);
+    let mut in_use = InUse::new(LIVES, 64);
     let before = whole(&[(7, record(2)), (8, record(2)), (9, record(2))]);
     for last in [7, 8, 44] {
         in_use.ask(&before, (key(last), 6001), start);
@@ -113,7 +113,7 @@ fn a_change_reaches_what_is_in_use_and_nothing_else() {
 #[test]
 fn what_is_in_the_table_always_is_let_go() {
     let start = Instant::now();
-    let mut in_use = InUse::new(LIVES);
+    let mut in_use = InUse::new(LIVES, 64);
     in_use.ask(&whole(&[(7, record(2))]), (key(7), 6001), start);
     let full = LookupRecord {
         flags: 0,
@@ -122,13 +122,14 @@ fn what_is_in_the_table_always_is_let_go() {
     let after = whole(&[(7, full)]);
     assert_eq!(in_use.follow(&after), [Change::Put(key(7), full)]);
     assert_eq!(in_use.counts(), (0, 0));
-    assert!(in_use.due.is_empty());
+    let empty = |domain: &Domain| domain.due.is_empty();
+    assert!(in_use.domains.values().all(empty));
 }
 
 #[test]
 fn what_an_earlier_nved_left_is_adopted() {
     let start = Instant::now();
-    let mut in_use = InUse::new(LIVES);
+    let mut in_use = InUse::new(LIVES, 64);
     let local = LookupRecord {
         flags: LookupRecord::LOCAL,
         ..record(1)
@@ -138,4 +139,43 @@ fn what_an_earlier_nved_left_is_adopted() {
     in_use.adopt(&mut image, start);
     assert_eq!(image, whole(&[(5, local)]));
     assert_eq!(in_use.counts(), (1, 1));
+}
+
+#[test]
+fn many_tenants_that_scan_leave_most_of_the_table_to_records() {
+    let start = Instant::now();
+    let mut in_use = InUse::new(LIVES, 40);
+    let table = whole(&[]);
+    for rdid in 1..=20 {
+        for last in 0..3 {
+            let key = LookupKey { rdid, ..key(last) };
+            in_use.ask(&table, (key, 6001), start);
+        }
+    }
+    assert_eq!(in_use.counts(), (0, 10));
+}
+
+#[test]
+fn a_full_table_costs_the_tenant_that_has_most_of_it() {
+    let start = Instant::now();
+    let mut in_use = InUse::new(LIVES, 6);
+    let mut table = whole(&[(1, record(2)), (2, record(2)), (3, record(2))]);
+    let other = LookupKey { rdid: 2, ..key(1) };
+    table.lookup.insert(other, record(3));
+    in_use.ask(&table, (other, 7001), start);
+    for (second, last) in [(3, 1), (1, 2), (2, 3)] {
+        let now = start + Duration::from_secs(second);
+        in_use.ask(&table, (key(last), 6001), now);
+    }
+    assert!(in_use.is_over());
+    assert_eq!(
+        in_use.evict(),
+        Some(key(2)),
+        "of the larger one, the oldest"
+    );
+    assert_eq!(in_use.by_domain(), [(1, (2, 0)), (2, (1, 0))].into());
+    assert!(!in_use.is_over());
+    let rest = [in_use.evict(), in_use.evict(), in_use.evict()];
+    assert!(rest.iter().all(Option::is_some));
+    assert_eq!(in_use.evict(), None);
 }

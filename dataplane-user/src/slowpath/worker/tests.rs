@@ -126,7 +126,7 @@ fn directory() -> Directory {
 }
 
 fn bench(limits: Limits) -> Bench {
-    let shared = Arc::new(Shared::new(InUse::new(Lives::DEFAULT)));
+    let shared = Arc::new(Shared::new(InUse::new(Lives::DEFAULT, 65536)));
     shared.replace(Arc::new(directory()), &mut shared.in_use());
     let (channel, table, counts) = (
         Fake::default(),
