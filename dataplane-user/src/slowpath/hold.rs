@@ -53,6 +53,9 @@ pub struct Hold<P> {
     /// Packets by routing domain.
     tenants: BTreeMap<u32, usize>,
     all: usize,
+    /// Nobody waits for longer than since then, so that a look at who waits too long, which is taken
+    /// after every few packets, need not look at everybody.
+    oldest: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -69,6 +72,7 @@ impl<P> Hold<P> {
             waiting: BTreeMap::new(),
             tenants: BTreeMap::new(),
             all: 0,
+            oldest: None,
         }
     }
 
@@ -101,6 +105,7 @@ impl<P> Hold<P> {
             return Err((packet, DropReason::HoldFull));
         }
         self.all += 1;
+        self.oldest.get_or_insert(now);
         *self.tenants.entry(question.0).or_default() += 1;
         let entered = if queued == 0 {
             Entered::First
@@ -126,7 +131,11 @@ impl<P> Hold<P> {
 
     /// Whoever waited too long.
     pub fn expired(&mut self, now: Instant) -> Vec<(Question, VecDeque<P>)> {
-        let late = |queue: &Queue<P>| now.duration_since(queue.since) >= self.limits.time;
+        let over = |since: Instant| now.saturating_duration_since(since) >= self.limits.time;
+        if !self.oldest.is_some_and(over) {
+            return Vec::new();
+        }
+        let late = |queue: &Queue<P>| over(queue.since);
         let questions: Vec<Question> = self
             .waiting
             .iter()
@@ -134,14 +143,16 @@ impl<P> Hold<P> {
             .map(|(question, _)| *question)
             .collect();
         let answer = |question| (question, self.answer(question));
-        questions.into_iter().map(answer).collect()
+        let gone = questions.into_iter().map(answer).collect();
+        self.oldest = self.waiting.values().map(|queue| queue.since).min();
+        gone
     }
 
     /// Everybody, in no order.
     pub fn clear(&mut self) -> Vec<P> {
         let waiting = std::mem::take(&mut self.waiting);
         self.tenants.clear();
-        self.all = 0;
+        (self.all, self.oldest) = (0, None);
         let queues = waiting.into_values();
         queues.flat_map(|queue| queue.packets).collect()
     }
@@ -212,5 +223,21 @@ mod tests {
         let gone = hold.expired(start + Duration::from_millis(500));
         assert_eq!(gone, [((1, ca(1)), VecDeque::from(['a', 'b']))]);
         assert_eq!(hold.len(), 1);
+        assert!(hold.expired(later + Duration::from_millis(499)).is_empty());
+        let gone = hold.expired(later + Duration::from_millis(500));
+        assert_eq!(gone, [((1, ca(2)), VecDeque::from(['c']))]);
+    }
+
+    #[test]
+    fn who_comes_after_all_were_answered_has_the_whole_time() {
+        let start = Instant::now();
+        let mut hold = Hold::new(LIMITS);
+        hold.enter((1, ca(1)), 'a', start).unwrap();
+        hold.answer((1, ca(1)));
+        let later = start + Duration::from_secs(9);
+        hold.enter((1, ca(2)), 'b', later).unwrap();
+        assert!(hold.expired(later).is_empty());
+        let gone = hold.expired(later + Duration::from_millis(500));
+        assert_eq!(gone, [((1, ca(2)), VecDeque::from(['b']))]);
     }
 }
