@@ -28,6 +28,8 @@ impl Rates {
 pub struct Budgets {
     rates: Rates,
     tenants: BTreeMap<u32, Budget>,
+    /// Sum of the weights of those that asked lately.
+    weights: u64,
 }
 
 #[derive(Debug)]
@@ -46,30 +48,27 @@ impl Budgets {
         Self {
             rates,
             tenants: BTreeMap::new(),
+            weights: 0,
         }
     }
 
     /// Whether the tenant may have one more packet handled. `weight`: 1 or more.
     pub fn spend(&mut self, tenant: u32, weight: u32, now: Instant) -> bool {
-        if !self.tenants.contains_key(&tenant) {
+        let weight = weight.max(1);
+        let known = self.tenants.get(&tenant).map(|budget| budget.weight);
+        if known.is_none() {
             self.forget(now);
         }
+        self.weights += u64::from(weight);
+        self.weights -= u64::from(known.unwrap_or(0));
         let Rates { all, saving } = self.rates;
-        let fresh = |weights: u64| share(all, weight, weights) * saving.as_secs_f64();
-        let others: u64 = self
-            .tenants
-            .iter()
-            .filter(|(other, _)| **other != tenant)
-            .map(|(_, budget)| u64::from(budget.weight))
-            .sum();
-        let weights = others + u64::from(weight.max(1));
-        let rate = share(all, weight, weights);
+        let rate = share(all, weight, self.weights);
         let budget = self.tenants.entry(tenant).or_insert_with(|| Budget {
-            weight: weight.max(1),
-            tokens: fresh(weights),
+            weight,
+            tokens: rate * saving.as_secs_f64(),
             filled: now,
         });
-        budget.weight = weight.max(1);
+        budget.weight = weight;
         let passed = now.saturating_duration_since(budget.filled).as_secs_f64();
         let most = (rate * saving.as_secs_f64()).max(1.0);
         budget.tokens = (budget.tokens + rate * passed).min(most);
@@ -84,6 +83,8 @@ impl Budgets {
     fn forget(&mut self, now: Instant) {
         self.tenants
             .retain(|_, budget| now.saturating_duration_since(budget.filled) < FORGET);
+        let weights = self.tenants.values().map(|budget| u64::from(budget.weight));
+        self.weights = weights.sum();
     }
 }
 
@@ -91,7 +92,7 @@ impl Budgets {
 fn share(all: u32, weight: u32, weights: u64) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "weights are small")]
     let weights = weights.max(1) as f64;
-    f64::from(all) * f64::from(weight.max(1)) / weights
+    f64::from(all) * f64::from(weight) / weights
 }
 
 #[cfg(test)]
@@ -128,6 +129,19 @@ mod tests {
         assert!(shares.iter().all(|count| about(*count, 550)), "{shares:?}");
         let shares = second(&[(1, 3), (2, 1)]);
         assert!(about(shares[0], 800) && about(shares[1], 280), "{shares:?}");
+    }
+
+    #[test]
+    fn who_was_forgotten_or_weighs_another_time_more_is_counted_right() {
+        let start = Instant::now();
+        let mut budgets = Budgets::new(RATES);
+        for (tenant, weight) in [(1, 1), (2, 4), (1, 3), (3, 2)] {
+            assert!(budgets.spend(tenant, weight, start));
+        }
+        assert_eq!(budgets.weights, 3 + 4 + 2);
+        // A tenant that is new has the others forgotten.
+        assert!(budgets.spend(4, 5, start + FORGET));
+        assert_eq!(budgets.weights, 5);
     }
 
     #[test]
