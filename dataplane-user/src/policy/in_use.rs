@@ -199,8 +199,8 @@ impl InUse {
     }
 
     /// Entries to remove from the kernel's table: negative ones whose time is over, and records
-    /// without a hit for the idle time, at most `most` of each routing domain. `idle` tells how long
-    /// ago the last hit of a record was.
+    /// without a hit for the idle time, out of at most `most` of each routing domain whose turn it is
+    /// to be looked at. `idle` tells how long ago the last hit of a record was.
     pub fn expire(
         &mut self,
         now: Instant,

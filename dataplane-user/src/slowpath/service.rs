@@ -6,6 +6,7 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
     time::Instant,
 };
 
@@ -35,8 +36,11 @@ use crate::{
     },
 };
 
-/// Entries that one look at what is idle removes at most: it holds the resolver up.
-const AGED_AT_ONCE: usize = 4096;
+/// Entries that one look at what is idle is about: it holds the resolver up, and packets wait for
+/// that. A few hundred microseconds.
+const AGED_AT_ONCE: usize = 256;
+/// Such looks in a row at most; what is left is for the next time.
+const LOOKS: usize = 64;
 
 /// Threads, records in use, and counts.
 pub struct SlowPath {
@@ -146,13 +150,28 @@ impl SlowPath {
 
     /// Removes from the kernel's table what nobody used for long enough.
     pub fn age(&mut self) -> Result<(), MapError> {
+        for _ in 0..LOOKS {
+            if self.age_some()? == 0 {
+                break;
+            }
+            // The resolver may be waiting for the lock.
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    /// How many it looked at.
+    fn age_some(&mut self) -> Result<usize, MapError> {
         let mut in_use = self.shared.in_use();
-        let (now, table) = (Instant::now(), &self.table);
-        let gone = in_use.expire(now, AGED_AT_ONCE, |key| table.idle(key));
+        let (now, table, mut looks) = (Instant::now(), &self.table, 0);
+        let gone = in_use.expire(now, AGED_AT_ONCE, |key| {
+            looks += 1;
+            table.idle(key)
+        });
         for key in &gone {
             self.table.remove(key)?;
         }
-        Ok(())
+        Ok(looks.max(gone.len()))
     }
 
     /// Sees that each queue has a worker: the upcall pair's far end, and the uplinks' that have XDP.
