@@ -134,6 +134,7 @@ impl Agent {
     /// What is in use on demand follows between what is made and what is removed: its records find
     /// their next hops, and none of them leads to one that is gone.
     fn write(&mut self, policy: &Policy, target: TableImage) {
+        self.slow_path.take_over(&mut self.image, &target);
         let ops = diff(&self.image, &target);
         let (make, remove) = ops.split_at(ops.partition_point(|op| !op.removes()));
         self.failures = self.carry_out(make);

@@ -117,6 +117,21 @@ impl InUse {
         }
     }
 
+    /// Takes records that the kernel's table has had always, and shall have on demand from now on,
+    /// out of `image`, as far as there is room: what was in use stays, and the rest ages out.
+    pub fn take_over(&mut self, image: &mut TableImage, whole: &TableImage, now: Instant) {
+        let (records, negatives) = self.counts();
+        let room = self.most.saturating_sub(records + negatives);
+        let turned = image.lookup.extract_if(.., |key, _| {
+            let now = whole.lookup.get(key);
+            now.is_some_and(|record| record.has(LookupRecord::ON_DEMAND))
+        });
+        let turned: Vec<_> = turned.take(room).collect();
+        for (key, record) in turned {
+            self.enter(key, record, now);
+        }
+    }
+
     /// Records in use and negative answers, of all routing domains.
     pub fn counts(&self) -> (usize, usize) {
         let each = self.domains.values();

@@ -130,6 +130,12 @@ impl SlowPath {
         self.shared.in_use().adopt(image, Instant::now());
     }
 
+    /// Takes records whose VM network has become `onDemand` in `target` over from the image.
+    pub fn take_over(&self, image: &mut TableImage, target: &TableImage) {
+        let mut in_use = self.shared.in_use();
+        in_use.take_over(image, target, Instant::now());
+    }
+
     /// Decides by another policy from now on, and brings what is in use in the kernel's table up to
     /// it; how many records it changed, or the first error.
     pub fn follow(&mut self, directory: Directory) -> Result<usize, MapError> {

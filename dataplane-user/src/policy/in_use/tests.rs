@@ -127,6 +127,37 @@ fn what_is_in_the_table_always_is_let_go() {
 }
 
 #[test]
+fn what_was_in_the_table_always_stays_until_nobody_uses_it() {
+    let start = Instant::now();
+    let mut in_use = InUse::new(LIVES, 4);
+    let always = |pa| LookupRecord {
+        flags: 0,
+        ..record(pa)
+    };
+    let mut image = whole(&[
+        (1, always(2)),
+        (2, always(2)),
+        (3, always(2)),
+        (9, always(2)),
+    ]);
+    let after = whole(&[
+        (1, record(2)),
+        (2, record(3)),
+        (3, record(2)),
+        (9, always(2)),
+    ]);
+    in_use.take_over(&mut image, &after, start);
+    // Two find room; the third is removed by the difference of the images.
+    assert_eq!(image, whole(&[(3, always(2)), (9, always(2))]));
+    let changes = [
+        Change::Put(key(1), record(2)),
+        Change::Put(key(2), record(3)),
+    ];
+    assert_eq!(in_use.follow(&after), changes);
+    assert_eq!(in_use.counts(), (2, 0));
+}
+
+#[test]
 fn what_an_earlier_nved_left_is_adopted() {
     let start = Instant::now();
     let mut in_use = InUse::new(LIVES, 64);
