@@ -8,9 +8,9 @@ use std::{
 use anyhow::{Context, Result};
 use aya::{
     EbpfLoader,
-    maps::{IterableMap, MapData},
+    maps::{Map, MapData},
 };
-use dataplane_user::dataplane::{OBJECT, layout, maps::Maps};
+use dataplane_user::dataplane::{OBJECT, layout};
 use xtask::lab::interrupted;
 
 use super::{Figure, Plan, Unit, tables};
@@ -40,26 +40,28 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
 ///
 /// Kernels before 6.4 count only keys and values.
 pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
-    let mut ebpf = EbpfLoader::new()
+    let ebpf = EbpfLoader::new()
         .map_max_entries(layout::LOOKUP, lookup_capacity)
         .load(OBJECT)
         .context("the object with the programs")?;
-    let maps = Maps::take(&mut ebpf)?;
-    let tables = [
-        ("CONFIG", maps.config.map()),
-        ("VPORTS", maps.vports.map()),
-        ("PORT_CAS", maps.port_cas.map()),
-        ("LOCAL_PORTS", maps.local_ports.map()),
-        (layout::LOOKUP, maps.lookup.map()),
-        ("UNDERLAY", maps.underlay.map()),
-        ("VSIDS", maps.subnets.map()),
-        ("LOCAL_PAS", maps.local_pas.map()),
-        ("COUNTERS", maps.counters.map()),
-        ("DROPS", maps.drops.map()),
-        ("TX_PORTS", maps.tx_ports.map()),
-    ];
-    let bytes = tables.into_iter();
-    bytes.map(|(name, map)| Ok((name, locked(map)?))).collect()
+    let bytes = layout::MAPS.into_iter().map(|name| {
+        let map = ebpf.map(name).with_context(|| format!("no map {name}"))?;
+        let map = data(map).with_context(|| format!("map {name} is of no known kind"))?;
+        Ok((name, locked(map)?))
+    });
+    bytes.collect()
+}
+
+/// What every kind of our maps has.
+const fn data(map: &Map) -> Option<&MapData> {
+    match map {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::PerCpuArray(data)
+        | Map::DevMapHash(data)
+        | Map::XskMap(data) => Some(data),
+        _ => None,
+    }
 }
 
 /// `memlock` of a map.
