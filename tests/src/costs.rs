@@ -9,10 +9,11 @@ use dataplane_user::policy::table_image::TableImage;
 
 use crate::{
     counting::{Counting, TABLES},
-    fixtures,
+    expect::Want,
+    fixtures::{self, slow_path},
     model::{Fate, decide},
     packet::{patch, received, udp},
-    policy::{BLUE, SENDER, two_tenants},
+    policy::{BLUE, SENDER, blue_on_demand, two_tenants},
 };
 
 /// Figures by name: those of one kernel series.
@@ -21,6 +22,8 @@ pub type Costs = BTreeMap<String, u64>;
 pub type Baseline = BTreeMap<String, Costs>;
 /// Look-ups by table.
 type Counts = [u32; TABLES.len()];
+/// Look-ups by direction and what becomes of the packet.
+pub type Walks = BTreeMap<(&'static str, String), Counts>;
 
 /// Accepted distance from the baseline, percent. Another release of the compiler lays the same code
 /// out anew and the verifier then takes other ways through it; that is no reason to fail. The limit
@@ -32,17 +35,15 @@ const REMOTE: [u8; 4] = [10, 0, 0, 7];
 const PEER: [u8; 4] = [192, 0, 2, 2];
 
 /// Look-ups of every walk: direction, what becomes of the packet, and its most expensive fixture.
-pub fn look_ups() -> BTreeMap<(&'static str, String), Counts> {
-    let mut walks: BTreeMap<_, Counts> = BTreeMap::new();
+pub fn look_ups() -> Walks {
+    let mut walks = Walks::new();
     let mut walk = |image: &TableImage, direction: Direction, frame: &[u8]| {
-        let counting = Counting::over(image);
-        let fate = decide(&counting, direction, frame, true);
-        let counts = counting.counts();
-        let key = (direction.as_str(), word(direction, fate, frame));
-        let most = walks.entry(key).or_insert(counts);
-        if sum(&counts) > sum(most) {
-            *most = counts;
-        }
+        let (fate, counts) = ask(image, direction, frame);
+        keep(
+            &mut walks,
+            (direction, word(direction, fate, frame)),
+            counts,
+        );
     };
     let image = two_tenants();
     for fixture in fixtures::all().iter().filter(|f| f.gso_size == 0) {
@@ -58,7 +59,30 @@ pub fn look_ups() -> BTreeMap<(&'static str, String), Counts> {
     let mut unknown = image.clone();
     unknown.vports.remove(&SENDER);
     walk(&unknown, Direction::Egress, &udp(A, REMOTE, 30));
+    let partial = blue_on_demand();
+    for fixture in slow_path::punted().iter().filter(|f| f.gso_size == 0) {
+        let Want::Punted(_, punt, _) = fixture.want else {
+            continue;
+        };
+        let (_, counts) = ask(&partial, fixture.direction, &fixture.frame);
+        let walk = format!("left to user space: `{}`", punt.as_str());
+        keep(&mut walks, (fixture.direction, walk), counts);
+    }
     walks
+}
+
+fn ask(image: &TableImage, direction: Direction, frame: &[u8]) -> (Fate, Counts) {
+    let counting = Counting::over(image);
+    let fate = decide(&counting, direction, frame, true);
+    (fate, counting.counts())
+}
+
+/// Of all packets with the same walk, the most expensive one counts.
+fn keep(walks: &mut Walks, (direction, walk): (Direction, String), counts: Counts) {
+    let most = walks.entry((direction.as_str(), walk)).or_insert(counts);
+    if sum(&counts) > sum(most) {
+        *most = counts;
+    }
 }
 
 /// What is left of this many look-ups when all tables are counted together.
@@ -83,8 +107,20 @@ fn word(direction: Direction, fate: Fate, frame: &[u8]) -> String {
     format!("{} {place}", if arp { "ARP" } else { "IPv4" })
 }
 
-/// Drop reasons that no walk of [`look_ups`] has: their packets need a helper to fail.
-pub const NOT_WALKED: [DropReason; 2] = [DropReason::EncapFailed, DropReason::DecapFailed];
+/// Drop reasons that no walk of [`look_ups`] has: their packets need a helper to fail, or were left
+/// to user space before.
+pub const NOT_WALKED: [DropReason; 10] = [
+    DropReason::EncapFailed,
+    DropReason::DecapFailed,
+    DropReason::PuntRate,
+    DropReason::PuntFailed,
+    DropReason::PuntLoop,
+    DropReason::HoldFull,
+    DropReason::TenantBudget,
+    DropReason::HoldExpired,
+    DropReason::WorkerLost,
+    DropReason::TableFull,
+];
 
 /// The series of a kernel release: "6.18" of "6.18.5-cloud".
 pub fn series(release: &str) -> Result<String> {
@@ -172,7 +208,9 @@ what the code does.
 
 How often a packet asks each table, at most. `CONFIG` and `UNDERLAY` are arrays, the others hash
 tables. Beside them a packet moves two counters of its CPU, one that is delivered on its own host
-three. A packet that bears another than the first address of its port asks `PORT_CAS` once more.
+three. A packet that bears another than the first address of its port asks `PORT_CAS` once more. One
+that is left to user space asks for a socket, `CONFIG` and its bucket besides; a record on demand is
+written to once a second at most.
 
 ";
 

@@ -1,11 +1,18 @@
 //! A packet test is data: a description, a packet, what shall become of it.
 
 use dataplane_common::{
-    abi::stats::{Counter, Direction},
+    abi::{
+        stats::{Counter, Direction},
+        upcall::{Task, UpcallHeader},
+    },
+    punt::Punt,
     reason::DropReason,
 };
 
-use crate::prog_run::{Action, Counts, Hook, Programs, Ran};
+use crate::{
+    policy::SENDER,
+    prog_run::{Action, Counts, Hook, Programs, Ran},
+};
 
 /// One packet and its fate.
 pub struct Fixture {
@@ -34,6 +41,8 @@ pub enum Want {
     Replied(u32, Vec<u8>),
     /// Untouched.
     Passed,
+    /// Left to user space, counted in this slot: behind a header that says why, these bytes.
+    Punted(u32, Punt, Vec<u8>),
     /// Dropped, counted in this slot.
     Dropped(u32, DropReason),
 }
@@ -95,64 +104,93 @@ impl Fixture {
             )?;
             ran = programs.run(Hook::Tc, self.direction, &ran.frame);
         }
-        let moved = programs.counts().since(&before);
-        self.same("counters", &self.counts(), &moved)?;
-        self.same("conservation", &true, &programs.counts().conserved())?;
-        self.outcome(&ran)
+        self.counted(programs, &before, &self.counts())?;
+        self.outcome(hook, &ran)
     }
 
-    fn outcome(&self, ran: &Ran) -> Result<(), String> {
+    /// The same with the frame given back by user space, as if it came from where it came from at first.
+    pub fn check_back(&self, programs: &Programs) -> Result<(), String> {
+        let (task, again) = match self.direction {
+            Direction::Egress => (Task::Egress, Counter::EgressReinjected),
+            Direction::Ingress => (Task::Ingress, Counter::IngressReinjected),
+        };
+        let before = programs.counts();
+        let ran = programs.give_back(UpcallHeader::new(task, SENDER, 0, 0), &self.frame);
+        let mut counts = self.counts();
+        let slot = self.slot();
+        counts.counters.insert((slot, again), 1);
+        self.counted(programs, &before, &counts)?;
+        self.outcome(Hook::Tc, &ran)
+    }
+
+    fn counted(&self, programs: &Programs, before: &Counts, want: &Counts) -> Result<(), String> {
+        let now = programs.counts();
+        self.same("counters", want, &now.since(before))?;
+        self.same("conservation", &true, &now.conserved())
+    }
+
+    fn outcome(&self, hook: Hook, ran: &Ran) -> Result<(), String> {
         let (action, frame) = match &self.want {
             Want::Encapped(_, frame) | Want::Delivered(_, _, frame) | Want::Replied(_, frame) => {
-                (Action::Redirect, frame)
+                (Action::Redirect, frame.clone())
             }
-            Want::Passed => (Action::Pass, &self.frame),
+            // The socket of an uplink's queue gets the frame as it is.
+            Want::Punted(_, _, frame) if hook == Hook::Xdp && !self.xdp_leaves => {
+                (Action::Redirect, frame.clone())
+            }
+            Want::Punted(slot, punt, frame) => {
+                let header = UpcallHeader::new(Task::Handle, SENDER, *slot, punt.number());
+                let header = header.segmented(self.gso_size);
+                (Action::Redirect, [&header.to_bytes(), &frame[..]].concat())
+            }
+            Want::Passed => (Action::Pass, self.frame.clone()),
             Want::Dropped(..) => return self.same("action", &Action::Drop, &ran.action),
         };
         self.same("action", &action, &ran.action)?;
-        self.same("bytes", frame, &ran.frame)
+        self.same("bytes", &frame, &ran.frame)
+    }
+
+    /// Whose packets were received.
+    fn slot(&self) -> u32 {
+        match (self.direction, &self.want) {
+            (
+                _,
+                Want::Encapped(slot, _)
+                | Want::Replied(slot, _)
+                | Want::Punted(slot, ..)
+                | Want::Dropped(slot, _),
+            )
+            | (Direction::Egress, Want::Delivered(slot, ..))
+            | (Direction::Ingress, Want::Delivered(_, slot, _)) => *slot,
+            (_, Want::Passed) => 0,
+        }
     }
 
     /// Exactly the counters that shall move.
     fn counts(&self) -> Counts {
         use Counter as C;
         let mut counts = Counts::default();
-        let received = match self.direction {
-            Direction::Egress => C::EgressReceived,
-            Direction::Ingress => C::IngressReceived,
+        let slot = self.slot();
+        let (received, passed, punted) = match self.direction {
+            Direction::Egress => (C::EgressReceived, C::EgressPassed, C::EgressPunted),
+            Direction::Ingress => (C::IngressReceived, C::IngressPassed, C::IngressPunted),
         };
         let mut move_counter = |slot, counter| {
             counts.counters.insert((slot, counter), 1);
         };
+        move_counter(slot, received);
         match (self.direction, &self.want) {
-            (_, Want::Encapped(slot, _)) => {
-                move_counter(*slot, received);
-                move_counter(*slot, C::EgressEncapped);
-            }
-            (_, Want::Replied(slot, _)) => {
-                move_counter(*slot, received);
-                move_counter(*slot, C::EgressReplied);
-            }
-            (Direction::Egress, Want::Delivered(from, to, _)) => {
-                move_counter(*from, received);
-                move_counter(*from, C::EgressDelivered);
+            (_, Want::Encapped(..)) => move_counter(slot, C::EgressEncapped),
+            (_, Want::Replied(..)) => move_counter(slot, C::EgressReplied),
+            (Direction::Egress, Want::Delivered(_, to, _)) => {
+                move_counter(slot, C::EgressDelivered);
                 move_counter(*to, C::LocalReceived);
             }
-            (Direction::Ingress, Want::Delivered(_, to, _)) => {
-                move_counter(*to, received);
-                move_counter(*to, C::IngressDelivered);
-            }
-            (Direction::Egress, Want::Passed) => {
-                move_counter(0, received);
-                move_counter(0, C::EgressPassed);
-            }
-            (Direction::Ingress, Want::Passed) => {
-                move_counter(0, received);
-                move_counter(0, C::IngressPassed);
-            }
-            (direction, Want::Dropped(slot, reason)) => {
-                move_counter(*slot, received);
-                counts.drops.insert((*slot, direction, *reason), 1);
+            (Direction::Ingress, Want::Delivered(..)) => move_counter(slot, C::IngressDelivered),
+            (_, Want::Passed) => move_counter(slot, passed),
+            (_, Want::Punted(..)) => move_counter(slot, punted),
+            (direction, Want::Dropped(_, reason)) => {
+                counts.drops.insert((slot, direction, *reason), 1);
             }
         }
         counts
@@ -171,5 +209,23 @@ impl Fixture {
             "{}: {what}\n  want {want:02x?}\n  got  {got:02x?}",
             self.name
         ))
+    }
+}
+
+/// Runs each fixture, and panics with all faults at once.
+pub fn check_each(fixtures: &[Fixture], run: impl Fn(&Fixture) -> Result<(), String>) {
+    assert!(!fixtures.is_empty());
+    let faults: Vec<String> = fixtures.iter().filter_map(|f| run(f).err()).collect();
+    let count = faults.len();
+    assert!(faults.is_empty(), "{count} faults:\n{}", faults.join("\n"));
+}
+
+/// [`check_each`] at these hooks.
+pub fn check_at(hooks: &[Hook], programs: &Programs, fixtures: &[Fixture]) {
+    for hook in hooks {
+        check_each(fixtures, |fixture| {
+            let checked = fixture.check(programs, *hook);
+            checked.map_err(|fault| format!("{hook:?} {fault}"))
+        });
     }
 }

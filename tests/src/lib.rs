@@ -12,4 +12,5 @@ pub mod packet;
 pub mod peer;
 pub mod policy;
 pub mod prog_run;
+pub mod random;
 pub mod stranger;

@@ -1,7 +1,9 @@
 //! The decision run in user space over tables: what the programs must agree with.
 
+use std::time::Duration;
+
 use dataplane_common::{
-    abi::stats::Direction,
+    abi::{lookup::LookupEntry, stats::Direction},
     forward::{
         self, Egress, Halt, Tables, ingress,
         parse::{self, Frame},
@@ -15,6 +17,8 @@ use dataplane_common::{
         outer,
     },
 };
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::policy::SENDER;
 
@@ -111,4 +115,12 @@ fn ingress(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Fate, Hal
     let headers = parse::headers(&frame, outer::LEN)?;
     let accepted = ingress::ingress(tables, &tunnel, &headers)?;
     Ok(Fate::Delivered(accepted.deliver.port.slot))
+}
+
+/// The time as programs stamp records with it.
+pub fn second() -> u32 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    let nanos = Duration::new(now.tv_sec.unsigned_abs(), 0).as_nanos()
+        + u128::from(now.tv_nsec.unsigned_abs());
+    u32::try_from(nanos >> LookupEntry::SECOND_SHIFT).expect("a hundred years")
 }

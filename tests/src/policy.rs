@@ -43,6 +43,11 @@ pub const OUR_MAC: Mac = Mac([2, 0, 0, 0, 1, 1]);
 /// MAC of the next hop towards 192.0.2.2.
 pub const HOP_MAC: Mac = Mac([2, 0, 0, 0, 1, 2]);
 
+/// Index of blue's routing domain.
+pub const BLUE_RDID: u32 = 1;
+/// Index of red's.
+pub const RED_RDID: u32 = 2;
+
 const LOCAL_PA: u32 = 1;
 const REMOTE_PA: u32 = 2;
 
@@ -67,7 +72,7 @@ pub fn two_tenants() -> TableImage {
     hop(&mut image, REMOTE_PA, [192, 0, 2, 2], NextHop::RESOLVED);
     hop(&mut image, 3, [192, 0, 2, 3], NextHop::NO_NEIGHBOUR);
     hop(&mut image, 4, [192, 0, 2, 4], NextHop::NO_ROUTE);
-    for (rdid, vsid) in [(1, BLUE), (2, RED)] {
+    for (rdid, vsid) in [(BLUE_RDID, BLUE), (RED_RDID, RED)] {
         image.subnets.insert(vsid, VirtualSubnet { rdid, flags: 0 });
         let flags = LookupRecord::GATEWAY;
         record(
@@ -118,6 +123,36 @@ pub fn red_sends() -> TableImage {
     port(&mut image, RED_5, 2, RED, SENDER, 5);
     image.vports.remove(&21);
     image
+}
+
+/// The same with blue's table on demand: 10.0.0.9 is nobody's, and of all other CAs that have no
+/// record nothing is known.
+pub fn blue_on_demand() -> TableImage {
+    let mut image = two_tenants();
+    image.config.upcall_ifindex = 2;
+    on_demand(&mut image, BLUE_RDID);
+    let nobody = LookupKey {
+        rdid: BLUE_RDID,
+        ca: [10, 0, 0, 9],
+    };
+    let negative = LookupRecord::negative(BLUE);
+    image.lookup.insert(nobody, negative);
+    image
+}
+
+/// Sets what `tableMode: onDemand` sets in a routing domain.
+pub fn on_demand(image: &mut TableImage, rdid: u32) {
+    for port in image.vports.values_mut().filter(|p| p.rdid == rdid) {
+        port.flags |= Vport::ON_DEMAND;
+    }
+    for subnet in image.subnets.values_mut().filter(|s| s.rdid == rdid) {
+        subnet.flags |= VirtualSubnet::ON_DEMAND;
+    }
+    for (key, record) in &mut image.lookup {
+        if key.rdid == rdid && !record.has(LookupRecord::LOCAL | LookupRecord::GATEWAY) {
+            record.flags |= LookupRecord::ON_DEMAND;
+        }
+    }
 }
 
 fn hop(image: &mut TableImage, index: u32, address: [u8; 4], state: u16) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, env, fs, mem::size_of};
 
 use dataplane_bench::figures::memory::of_tables;
 use dataplane_common::{
-    abi::lookup::{LookupKey, LookupRecord},
+    abi::lookup::{LookupEntry, LookupKey},
     reason::DropReason,
 };
 use dataplane_tests::{
@@ -81,7 +81,7 @@ fn costs_of_programs_and_records_stay_at_the_baseline() {
         assert!(!bounded || *cost <= VERIFIED, "{name}: {cost}");
     }
     let record = measured["a record of `LOOKUP`: memory"];
-    let content = size_of::<LookupKey>() + size_of::<LookupRecord>();
+    let content = size_of::<LookupKey>() + size_of::<LookupEntry>();
     assert!(record >= content as u64, "{record} bytes hold {content}");
     let mut baseline = baseline();
     if env::var_os("NVE_BLESS").is_some() {
@@ -124,6 +124,10 @@ fn costs_in_look_ups_of_every_walk_are_known() {
     // The port, the record, the next hop and the settings.
     assert_eq!(most("egress", "IPv4 to another host"), 4);
     assert_eq!(most("egress", "IPv4 to a port of this host"), 3);
+    // The port and no record; and the port's other CAs where ARP names one that is not its own.
+    assert_eq!(most("egress", "left to user space: `MISS`"), 3);
+    // Our PA, the subnet and no record.
+    assert_eq!(most("ingress", "left to user space: `SOURCE_MISS`"), 3);
     // Our PA, the subnet, the sender's record and PA, the port by MAC and by device.
     assert_eq!(most("ingress", "IPv4 to its port"), 6);
 }

@@ -7,8 +7,8 @@ use dataplane_common::{
     reason::DropReason,
 };
 use dataplane_tests::{
-    expect::{Fixture, Want},
-    fixtures,
+    expect::{Fixture, Want, check_at},
+    fixtures::{self, slow_path},
     packet::{patch, received, sent, tagged, udp},
     policy::{BLUE, BLUE_5, RED, RED_5, SENDER, red_sends, two_tenants},
     prog_run::{Hook, Programs},
@@ -19,33 +19,21 @@ const REMOTE: [u8; 4] = [10, 0, 0, 7];
 const PEER: [u8; 4] = [192, 0, 2, 2];
 
 /// Reasons that no packet can provoke through `BPF_PROG_TEST_RUN`, and why.
-const NOT_BY_PACKET: [(DropReason, &str); 2] = [
-    // The decision's unit tests cover the length; a helper fails only without memory.
-    (
-        DropReason::EncapFailed,
-        "needs a frame of 64 KiB, test runs take a page",
-    ),
+const NOT_BY_PACKET: [(DropReason, &str); 6] = [
     (
         DropReason::DecapFailed,
         "the helper fails only without memory",
     ),
+    (DropReason::HoldFull, USER_SPACE),
+    (DropReason::TenantBudget, USER_SPACE),
+    (DropReason::HoldExpired, USER_SPACE),
+    (DropReason::WorkerLost, USER_SPACE),
+    (DropReason::TableFull, USER_SPACE),
 ];
+const USER_SPACE: &str = "user space drops it: `slowpath::worker`";
 
 fn check(programs: &Programs, fixtures: &[Fixture], hooks: &[Hook]) {
-    let mut faults = Vec::new();
-    for hook in hooks {
-        for fixture in fixtures {
-            if let Err(fault) = fixture.check(programs, *hook) {
-                faults.push(format!("{hook:?} {fault}"));
-            }
-        }
-    }
-    assert!(
-        faults.is_empty(),
-        "{} faults:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    check_at(hooks, programs, fixtures);
 }
 
 #[test]
@@ -132,11 +120,18 @@ fn a_device_that_is_no_vport_leaks_nothing_into_the_host() {
 
 #[test]
 fn every_drop_reason_has_a_negative_fixture() {
-    let mut covered: BTreeSet<DropReason> = fixtures::all()
+    let all = [
+        fixtures::all(),
+        slow_path::unanswered(),
+        slow_path::over_rate(),
+        slow_path::looping(),
+    ];
+    let mut covered: BTreeSet<DropReason> = all
         .iter()
+        .flatten()
         .filter_map(|fixture| match fixture.want {
             Want::Dropped(_, reason) => Some(reason),
-            Want::Encapped(..) | Want::Delivered(..) | Want::Replied(..) | Want::Passed => None,
+            _ => None,
         })
         .collect();
     covered.extend(NOT_BY_PACKET.map(|(reason, _)| reason));

@@ -91,6 +91,8 @@ fn libbpf_opens_and_loads_the_same_object() {
         "nve_tc_ingress",
         "nve_xdp_egress",
         "nve_xdp_ingress",
+        "nve_tc_upcall",
+        "nve_xdp_upcall",
     ] {
         assert!(names.iter().any(|have| have == name), "{name} in {names:?}");
     }

@@ -3,19 +3,24 @@
 //! The kernel gives such a packet to the loopback device, ifindex 1. Redirects
 //! are not carried out, but the return code and the counters tell them apart.
 
+mod counts;
+mod upcalls;
+
 use std::collections::BTreeMap;
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, PerCpuArray, xdp::DevMapHash},
-    programs::{ProgramInfo, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
+    maps::{Array, HashMap, xdp::DevMapHash},
+    programs::{ProgramError, ProgramInfo, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
-use dataplane_common::abi::stats::{COUNTERS_PER_SLOT, Count, Counter, DROPS_PER_SLOT, Direction};
+use dataplane_common::abi::stats::Direction;
 use dataplane_common::abi::{config::Config, lookup::LookupEntry, underlay::NextHop};
-use dataplane_common::reason::{DropReason, REASONS};
 use dataplane_user::{dataplane::OBJECT, policy::table_image::TableImage};
 
-use crate::policy::{RED_6, SENDER};
+pub use counts::Counts;
+pub use upcalls::{Listener, UPLINK};
+
+use crate::policy::SENDER;
 
 /// The two hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,16 @@ pub enum Hook {
     Tc,
     /// Native or generic XDP.
     Xdp,
+}
+
+impl Hook {
+    /// What the names of its programs begin with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Tc => "nve_tc",
+            Self::Xdp => "nve_xdp",
+        }
+    }
 }
 
 /// What the kernel says of a run.
@@ -44,15 +59,6 @@ pub enum Action {
     Pass,
     /// `TC_ACT_REDIRECT`, `XDP_REDIRECT`.
     Redirect,
-}
-
-/// Counters that are not zero.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Packets by slot and counter.
-    pub counters: BTreeMap<(u32, Counter), u64>,
-    /// Packets by slot, direction and reason.
-    pub drops: BTreeMap<(u32, Direction, DropReason), u64>,
 }
 
 /// The loaded programs with tables.
@@ -150,7 +156,23 @@ impl Programs {
         direction: Direction,
         frame: &[u8],
         gso_size: u32,
-    ) -> Result<Ran, aya::programs::ProgramError> {
+    ) -> Result<Ran, ProgramError> {
+        self.try_program(
+            hook,
+            &format!("{}_{}", hook.prefix(), direction.as_str()),
+            frame,
+            gso_size,
+        )
+    }
+
+    /// Runs the program `name` of a hook.
+    pub(super) fn try_program(
+        &self,
+        hook: Hook,
+        name: &str,
+        frame: &[u8],
+        gso_size: u32,
+    ) -> Result<Ran, ProgramError> {
         let mut out = vec![0; frame.len() + 256];
         let context = skb_context(gso_size);
         let options = TestRunOptions {
@@ -159,24 +181,12 @@ impl Programs {
             ctx_in: (gso_size > 0).then_some(&context),
             ..TestRunOptions::new()
         };
-        let word = direction.as_str();
+        let program = self.ebpf.program(name).expect("program");
         let result = match hook {
-            Hook::Tc => {
-                let program = self
-                    .ebpf
-                    .program(&format!("nve_tc_{word}"))
-                    .expect("program");
-                <&SchedClassifier>::try_from(program)
-                    .expect("classifier")
-                    .test_run(options)
-            }
-            Hook::Xdp => {
-                let program = self
-                    .ebpf
-                    .program(&format!("nve_xdp_{word}"))
-                    .expect("program");
-                <&Xdp>::try_from(program).expect("xdp").test_run(options)
-            }
+            Hook::Tc => <&SchedClassifier>::try_from(program)
+                .expect("classifier")
+                .test_run(options),
+            Hook::Xdp => <&Xdp>::try_from(program).expect("xdp").test_run(options),
         }?;
         out.truncate(result.data_size_out as usize);
         Ok(Ran {
@@ -184,87 +194,6 @@ impl Programs {
             frame: out,
         })
     }
-
-    /// Reads the counters of the slots in use.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        let counters = self.per_cpu("COUNTERS");
-        let drops = self.per_cpu("DROPS");
-        for slot in 0..=RED_6 {
-            for counter in Counter::ALL {
-                let packets = sum(&counters, slot * COUNTERS_PER_SLOT + *counter as u32);
-                if packets > 0 {
-                    counts.counters.insert((slot, *counter), packets);
-                }
-            }
-            for direction in Direction::ALL {
-                for reason in DropReason::ALL {
-                    let index =
-                        slot * DROPS_PER_SLOT + direction as u32 * REASONS + reason.number();
-                    let packets = sum(&drops, index);
-                    if packets > 0 {
-                        counts.drops.insert((slot, direction, *reason), packets);
-                    }
-                }
-            }
-        }
-        counts
-    }
-
-    fn per_cpu(&self, name: &str) -> PerCpuArray<&aya::maps::MapData, Count> {
-        PerCpuArray::try_from(self.ebpf.map(name).expect("map")).expect("per-CPU array")
-    }
-}
-
-impl Counts {
-    /// What moved since `before`.
-    #[must_use]
-    pub fn since(&self, before: &Self) -> Self {
-        fn moved<K: Ord + Clone>(
-            now: &BTreeMap<K, u64>,
-            before: &BTreeMap<K, u64>,
-        ) -> BTreeMap<K, u64> {
-            now.iter()
-                .map(|(key, count)| (key.clone(), count - before.get(key).copied().unwrap_or(0)))
-                .filter(|(_, count)| *count > 0)
-                .collect()
-        }
-        Self {
-            counters: moved(&self.counters, &before.counters),
-            drops: moved(&self.drops, &before.drops),
-        }
-    }
-
-    /// The conservation law: received = outcomes + drops, per direction and slot.
-    pub fn conserved(&self) -> bool {
-        use Counter as C;
-        let count = |slot, counter| self.counters.get(&(slot, counter)).copied().unwrap_or(0);
-        let dropped = |slot, direction| -> u64 {
-            let drops = self.drops.iter();
-            drops
-                .filter(|((s, d, _), _)| (*s, *d) == (slot, direction))
-                .map(|(_, packets)| packets)
-                .sum()
-        };
-        (0..=RED_6).all(|slot| {
-            let sum = |outcomes: &[C]| -> u64 { outcomes.iter().map(|c| count(slot, *c)).sum() };
-            let egress = [
-                C::EgressEncapped,
-                C::EgressDelivered,
-                C::EgressReplied,
-                C::EgressPassed,
-            ];
-            let ingress = [C::IngressDelivered, C::IngressPassed];
-            count(slot, C::EgressReceived) == sum(&egress) + dropped(slot, Direction::Egress)
-                && count(slot, C::IngressReceived)
-                    == sum(&ingress) + dropped(slot, Direction::Ingress)
-        })
-    }
-}
-
-fn sum(map: &PerCpuArray<&aya::maps::MapData, Count>, index: u32) -> u64 {
-    let values = map.get(&index, 0).expect("index in range");
-    values.iter().map(|count| count.packets).sum()
 }
 
 fn action(hook: Hook, code: u32) -> Action {

@@ -1,0 +1,111 @@
+//! What the slow path is to the programs: somebody who listens, what a port may ask, a way back.
+
+use anyhow::{Context as _, Result};
+use aya::{
+    maps::{Array, HashMap, XskMap},
+    programs::ProgramError,
+};
+use dataplane_common::abi::{
+    bucket::BUCKETS_LEN,
+    lookup::{LookupEntry, LookupKey},
+    upcall::{PAIR, QUEUES, UpcallHeader},
+};
+use dataplane_user::{policy::table_image::TableImage, slowpath::socket::Xsk};
+use xtask::lab::{Netns, inside, unique};
+
+use super::{Hook, Programs, Ran};
+use crate::policy::SENDER;
+
+/// Place in `XSKS` of the first queue of an uplink.
+pub const UPLINK: u32 = QUEUES;
+
+/// The loopback, the one device of a new namespace.
+const LOOPBACK: u32 = 1;
+
+/// An `AF_XDP` socket that programs find in `XSKS` as long as it lives. Nothing comes to it: test
+/// runs do not carry out redirects.
+pub struct Listener {
+    socket: Xsk,
+    _netns: Netns,
+}
+
+impl Listener {
+    /// On the loopback of a namespace of its own, whose only queue nobody else can have.
+    pub fn open() -> Result<Self> {
+        let netns = Netns::new(&unique("xsk"))?;
+        let socket = inside(&netns, || {
+            Xsk::open(LOOPBACK, 0).context("no AF_XDP socket on the loopback")
+        })?;
+        Ok(Self {
+            socket,
+            _netns: netns,
+        })
+    }
+}
+
+impl Programs {
+    /// [`Programs::load`] with somebody who listens at the upcall pair.
+    pub fn attended(image: &TableImage) -> Result<(Self, Listener)> {
+        let mut programs = Self::load(image);
+        let listener = Listener::open()?;
+        programs.listen(PAIR, &listener);
+        Ok((programs, listener))
+    }
+
+    /// Puts a socket at this place of `XSKS`.
+    pub fn listen(&mut self, place: u32, listener: &Listener) {
+        let map = self.ebpf.map_mut("XSKS").expect("map");
+        let mut sockets = XskMap::try_from(map).expect("sockets");
+        let socket = listener.socket.descriptor();
+        sockets.set(place, socket, 0).expect("a bound socket");
+    }
+
+    /// The sender's queues have their sockets from [`UPLINK`] on.
+    pub fn be_uplink(&mut self) {
+        self.put("UPLINKS", &[(SENDER, UPLINK)].into());
+    }
+
+    /// No port and no subnet has a token left.
+    pub fn empty_buckets(&mut self) {
+        let map = self.ebpf.map_mut("BUCKETS").expect("map");
+        let mut buckets: Array<_, u64> = Array::try_from(map).expect("array");
+        for bucket in 0..BUCKETS_LEN {
+            buckets.set(bucket, u64::MAX / 2, 0).expect("set");
+        }
+    }
+
+    /// Writes an entry of `LOOKUP`, or removes it.
+    pub fn set_entry(&mut self, key: LookupKey, entry: Option<LookupEntry>) {
+        let map = self.ebpf.map_mut("LOOKUP").expect("map");
+        let mut lookup: HashMap<_, LookupKey, LookupEntry> = HashMap::try_from(map).expect("hash");
+        match entry {
+            Some(entry) => lookup.insert(key, entry, 0).expect("room"),
+            None => lookup.remove(&key).expect("it was there"),
+        }
+    }
+
+    /// Reads an entry of `LOOKUP` that is there.
+    pub fn entry(&self, key: LookupKey) -> LookupEntry {
+        let map = self.ebpf.map("LOOKUP").expect("map");
+        let lookup: HashMap<_, LookupKey, LookupEntry> = HashMap::try_from(map).expect("hash");
+        lookup.get(&key, 0).expect("an entry")
+    }
+
+    /// Gives a frame back as user space does: to the program at the near end of the upcall pair.
+    pub fn give_back(&self, header: UpcallHeader, frame: &[u8]) -> Ran {
+        let bytes = [&header.to_bytes(), frame].concat();
+        self.try_give_back(&bytes)
+            .unwrap_or_else(|error| panic!("{} bytes given back: {error:#?}", frame.len()))
+    }
+
+    /// The same with any bytes; the kernel refuses frames that no device can deliver.
+    pub fn try_give_back(&self, bytes: &[u8]) -> Result<Ran, ProgramError> {
+        self.try_program(Hook::Tc, "nve_tc_upcall", bytes, 0)
+    }
+
+    /// What comes out at the far end of the upcall pair.
+    pub fn at_far_end(&self, bytes: &[u8]) -> Ran {
+        self.try_program(Hook::Xdp, "nve_xdp_upcall", bytes, 0)
+            .expect("XDP takes any frame")
+    }
+}

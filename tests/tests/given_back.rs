@@ -1,0 +1,146 @@
+//! What user space gives back to the programs, packet by packet.
+
+use anyhow::Result;
+use dataplane_common::{
+    abi::{
+        stats::Direction,
+        upcall::{PAIR, Task, UpcallHeader},
+    },
+    reason::DropReason as R,
+};
+use dataplane_tests::{
+    expect::{Fixture, Want, check_each},
+    fixtures::{self, slow_path},
+    packet::{udp, who_has},
+    policy::{BLUE_5, SENDER, blue_on_demand},
+    prog_run::{Action, Counts, Hook, Listener, Programs},
+};
+
+const A: [u8; 4] = [10, 0, 0, 5];
+const REMOTE: [u8; 4] = [10, 0, 0, 7];
+const UNASKED: [u8; 4] = [10, 0, 0, 8];
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn the_far_end_of_the_pair_belongs_to_user_space() -> Result<()> {
+    let mut programs = Programs::load(&blue_on_demand());
+    let frame = udp(A, UNASKED, 30);
+    assert_eq!(programs.at_far_end(&frame).action, Action::Drop);
+    let listener = Listener::open()?;
+    programs.listen(PAIR, &listener);
+    let ran = programs.at_far_end(&frame);
+    assert_eq!((ran.action, ran.frame), (Action::Redirect, frame));
+    assert_eq!(programs.counts(), Counts::default());
+    Ok(())
+}
+
+/// What came untagged and as one segment; so comes all that user space gives back.
+fn as_given_back(mut fixtures: Vec<Fixture>) -> Vec<Fixture> {
+    let tagged =
+        |fixture: &Fixture| matches!(fixture.frame.get(12..14), Some([0x81 | 0x88, 0 | 0xA8]));
+    fixtures.retain(|fixture| fixture.gso_size == 0 && !tagged(fixture));
+    fixtures
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_is_given_back_goes_on_as_if_it_had_come_now() -> Result<()> {
+    let (programs, _listener) = Programs::attended(&blue_on_demand())?;
+    // It is the host's no more: the stack has seen what is its own.
+    let mut fixtures = as_given_back(fixtures::all());
+    for fixture in &mut fixtures {
+        fixture.want = match &fixture.want {
+            Want::Passed => Want::Dropped(0, R::PuntFailed),
+            // Of a CA in another subnet there is a record.
+            Want::Dropped(_, R::ArpNoRecord) if fixture.frame == who_has(A, [10, 0, 1, 9]) => {
+                continue;
+            }
+            Want::Dropped(
+                slot,
+                R::MtuExceeded | R::NoLookupRecord | R::NoRoute | R::ArpNoRecord | R::SrcUnknown,
+            ) => Want::Dropped(*slot, R::PuntLoop),
+            _ => continue,
+        };
+    }
+    check_each(&fixtures, |fixture| fixture.check_back(&programs));
+    check_each(&as_given_back(slow_path::known()), |f| {
+        f.check_back(&programs)
+    });
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn nobody_is_asked_twice_about_one_packet() -> Result<()> {
+    let (programs, _listener) = Programs::attended(&blue_on_demand())?;
+    check_each(&slow_path::looping(), |fixture| {
+        fixture.check_back(&programs)
+    });
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_user_space_made_for_a_port_is_handed_over_as_it_is() -> Result<()> {
+    let (programs, _listener) = Programs::attended(&blue_on_demand())?;
+    for frame in [udp(REMOTE, A, 30), who_has(REMOTE, A), vec![0xFF; 60]] {
+        let ran = programs.give_back(UpcallHeader::new(Task::Deliver, 77, BLUE_5, 0), &frame);
+        assert_eq!((ran.action, ran.frame), (Action::Redirect, frame));
+    }
+    assert_eq!(programs.counts(), Counts::default(), "user space counts it");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_is_not_from_user_space_goes_nowhere() -> Result<()> {
+    let (programs, _listener) = Programs::attended(&blue_on_demand())?;
+    let frame = udp(A, REMOTE, 30);
+    let good = UpcallHeader::new(Task::Egress, SENDER, 0, 0).to_bytes();
+    let whole = [&good[..], &frame].concat();
+    assert_eq!(programs.try_give_back(&whole)?.action, Action::Redirect);
+    let before = programs.counts();
+    let (mark, task, source) = (0, 1, 6);
+    for (at, keep) in [(mark, &[2][..]), (task, &[2, 3, 4]), (source, &[2])] {
+        for byte in (0..=u8::MAX).filter(|byte| !keep.contains(byte)) {
+            let mut bytes = whole.clone();
+            bytes[at] = byte;
+            let ran = programs.try_give_back(&bytes)?;
+            assert_eq!(ran.action, Action::Drop, "byte {at} is {byte}");
+        }
+    }
+    assert_eq!(programs.counts(), before, "none of it is a packet of ours");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn every_truncation_of_what_is_given_back() -> Result<()> {
+    let (programs, _listener) = Programs::attended(&blue_on_demand())?;
+    let (mut ran, mut refused) = (0, 0);
+    for fixture in as_given_back(fixtures::all()) {
+        let task = match fixture.direction {
+            Direction::Egress => Task::Egress,
+            Direction::Ingress => Task::Ingress,
+        };
+        let header = UpcallHeader::new(task, SENDER, 0, 0).to_bytes();
+        let bytes = [&header[..], &fixture.frame].concat();
+        for len in 14..bytes.len().min(160) {
+            // The kernel itself refuses an skb shorter than its network header.
+            let Ok(back) = programs.try_give_back(&bytes[..len]) else {
+                refused += 1;
+                continue;
+            };
+            ran += 1;
+            if back.action == Action::Drop {
+                continue;
+            }
+            let cut = &bytes[header.len()..len];
+            let direct = programs.run(Hook::Tc, fixture.direction, cut);
+            assert_eq!(back, direct, "{} cut to {len}", fixture.name);
+        }
+    }
+    assert!(ran > 5000, "{ran} runs, {refused} refused by the kernel");
+    assert!(programs.counts().conserved());
+    Ok(())
+}
