@@ -26,14 +26,18 @@ fn replace_filters(site: &Site) -> Result<()> {
         loader.map_pin_path(name, folder.join("maps").join(name));
     }
     let mut object = loader.load(OBJECT)?;
-    let uplink = Link::named(site.host(0), "eth0")?.index;
+    let index = |name| Link::named(site.host(0), name).map(|link| link.index);
+    let (uplink, pair) = (index("eth0")?, index("nve-up0")?);
     for pin in fs::read_dir(folder.join("links"))? {
         let name = pin?.file_name().display().to_string();
-        let index: i32 = name.trim_start_matches("clsact-").parse()?;
-        let hook = if u64::try_from(index)? == uplink {
-            "nve_tc_ingress"
-        } else {
-            "nve_tc_egress"
+        let Some(index) = name.strip_prefix("clsact-") else {
+            continue; // the far end of the upcall pair has XDP alone
+        };
+        let index: i32 = index.parse()?;
+        let hook = match u64::try_from(index)? {
+            index if index == uplink => "nve_tc_ingress",
+            index if index == pair => "nve_tc_upcall",
+            _ => "nve_tc_egress",
         };
         let program: &mut SchedClassifier =
             object.program_mut(hook).context("no program")?.try_into()?;
