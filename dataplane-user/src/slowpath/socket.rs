@@ -9,13 +9,13 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{RecvFlags, SendFlags, recv, send},
+    net::{RecvFlags, SendFlags, recv, send, sockopt::xdp_options, xdp::XdpOptionsFlags},
 };
 use xdp::{
     CompletionRing, RingConfigBuilder, RxRing, Umem, WakableFillRing, WakableTxRing,
     nic::NicIndex,
     slab::{HeapSlab, Slab as _},
-    socket::{BindFlags, SocketError, XdpSocket, XdpSocketBuilder},
+    socket::{SocketError, XdpSocket, XdpSocketBuilder},
     umem::{FrameSize, UmemCfgBuilder},
 };
 
@@ -111,20 +111,15 @@ pub struct Xsk {
 unsafe impl Send for Xsk {}
 
 impl Xsk {
-    /// A socket on a queue, with the driver's own memory where the driver can.
-    pub fn open(ifindex: u32, queue: u32) -> io::Result<Self> {
-        match Self::bound(ifindex, queue, Mode::ZeroCopy) {
-            Err(error) if no_zero_copy(&error) => Self::bound(ifindex, queue, Mode::Copy),
-            other => other,
-        }
-    }
-
     /// How frames come.
     pub const fn mode(&self) -> Mode {
         self.mode
     }
 
-    fn bound(ifindex: u32, queue: u32, mode: Mode) -> io::Result<Self> {
+    /// A socket on a queue. The kernel takes the driver's own memory where the driver can, and copies
+    /// where not. Asked for one and then for the other, it would charge the memory of both to the
+    /// limit on locked memory, as it lets go of the first a little later.
+    pub fn open(ifindex: u32, queue: u32) -> io::Result<Self> {
         let memory = UmemCfgBuilder {
             frame_size: FrameSize::FourK,
             frame_count: FRAMES,
@@ -140,10 +135,10 @@ impl Xsk {
         let rings = rings.build().map_err(io::Error::other)?;
         let mut builder = XdpSocketBuilder::new().map_err(io::Error::other)?;
         let made = builder.build_wakable_rings(&umem, rings);
-        let (rings, mut flags) = made.map_err(io::Error::other)?;
-        choose(&mut flags, mode);
+        let (rings, flags) = made.map_err(io::Error::other)?;
         let socket = builder.bind(NicIndex::new(ifindex), queue, flags);
         let socket = socket.map_err(bind_error)?;
+        let mode = mode_of(&socket)?;
         let absent = || io::Error::other("the socket has no ring");
         let mut xsk = Self {
             socket,
@@ -290,11 +285,15 @@ impl Channel for Xsk {
     }
 }
 
-fn choose(flags: &mut BindFlags, mode: Mode) {
-    match mode {
-        Mode::ZeroCopy => flags.force_zerocopy(),
-        Mode::Copy => flags.force_copy(),
-    }
+fn mode_of(socket: &XdpSocket) -> io::Result<Mode> {
+    // SAFETY: the socket owns the descriptor and is borrowed as long as this is.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(socket.raw_fd()) };
+    let options = xdp_options(descriptor)?;
+    Ok(if options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY) {
+        Mode::ZeroCopy
+    } else {
+        Mode::Copy
+    })
 }
 
 /// The kernel is busy with this socket, or its device is down for now: what is in the rings stays.
@@ -310,10 +309,4 @@ fn bind_error(error: SocketError) -> io::Error {
         return inner;
     }
     io::Error::other(error)
-}
-
-/// What `bind` says where the driver has no zero copy: `EOPNOTSUPP`, or `EINVAL` of some drivers.
-fn no_zero_copy(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-    code == Some(libc::EOPNOTSUPP) || code == Some(libc::EINVAL)
 }
