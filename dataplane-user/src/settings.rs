@@ -1,11 +1,18 @@
 //! Settings of nved: flags, then `/etc/nved/nved.toml` (same keys, flags win), then defaults.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
 use crate::slowpath::Limits;
+
+mod slow_path;
+
+pub use slow_path::SlowPathFlags;
 
 /// Where the configuration file is looked for when no flag names one.
 pub const DEFAULT_CONFIG: &str = "/etc/nved/nved.toml";
@@ -115,6 +122,9 @@ pub struct Flags {
     /// Configuration file [default: /etc/nved/nved.toml, if there]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The limits of the slow path.
+    #[command(flatten)]
+    pub slow_path: SlowPathFlags,
 }
 
 /// Why the settings cannot be used.
@@ -143,8 +153,33 @@ pub enum SettingsError {
         key: &'static str,
     },
     /// A number out of range.
-    #[error("lookup-capacity {0} is out of range; 1..=16777216 is valid")]
-    Capacity(u32),
+    #[error(
+        "{key} {value} is out of range; {least}..={most} is valid",
+        least = valid.start(),
+        most = valid.end()
+    )]
+    Range {
+        /// The setting, as the flag is called.
+        key: &'static str,
+        /// The number that was given.
+        value: u32,
+        /// What it may be.
+        valid: RangeInclusive<u32>,
+    },
+    /// A part that is larger than the whole.
+    #[error(
+        "{part} {value} is more than {whole} {most}, so it would have no effect; lower {part} or raise {whole}"
+    )]
+    Beyond {
+        /// The setting of the part.
+        part: &'static str,
+        /// Its number.
+        value: usize,
+        /// The setting of the whole.
+        whole: &'static str,
+        /// Its number.
+        most: usize,
+    },
 }
 
 impl Flags {
@@ -185,8 +220,8 @@ impl Flags {
                 .pin
                 .or(file.pin)
                 .unwrap_or_else(|| "/sys/fs/bpf/nve".into()),
-            lookup_capacity: checked_capacity(capacity.unwrap_or(65536))?,
-            slow_path: Limits::DEFAULT,
+            lookup_capacity: checked("lookup-capacity", capacity.unwrap_or(65536), 1..=1 << 24)?,
+            slow_path: self.slow_path.or(file.slow_path).limits()?,
         })
     }
 }
@@ -204,6 +239,7 @@ struct File {
     socket: Option<PathBuf>,
     pin: Option<PathBuf>,
     lookup_capacity: Option<u32>,
+    slow_path: SlowPathFlags,
 }
 
 /// `"a,b"` as on the command line, or `["a", "b"]`.
@@ -234,53 +270,17 @@ fn read(path: &Path) -> Result<File, SettingsError> {
     })
 }
 
-fn checked_capacity(capacity: u32) -> Result<u32, SettingsError> {
-    if (1..=1 << 24).contains(&capacity) {
-        Ok(capacity)
+fn checked(
+    key: &'static str,
+    value: u32,
+    valid: RangeInclusive<u32>,
+) -> Result<u32, SettingsError> {
+    if valid.contains(&value) {
+        Ok(value)
     } else {
-        Err(SettingsError::Capacity(capacity))
+        Err(SettingsError::Range { key, value, valid })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn flags(args: &[&str]) -> Flags {
-        Flags::try_parse_from([&["nved"], args].concat()).expect("flags")
-    }
-
-    #[test]
-    fn flags_win_over_the_file() {
-        let file =
-            toml::from_str("host = 'x'\nuplink = ['u']\ntc-hook = 'clsact'\nneighbours = 'probe'")
-                .expect("toml");
-        let merged = flags(&["--host", "a", "--uplink", "e0,e1"]).merge(file);
-        let settings = merged.expect("settings");
-        assert_eq!(settings.host, "a");
-        assert_eq!(settings.uplinks, ["e0", "e1"]);
-        assert_eq!(settings.tc_hook, TcHook::Clsact);
-        assert_eq!(settings.uplink_mode, UplinkMode::Auto);
-        assert_eq!(settings.neighbours, KeepAlive::Probe);
-        assert_eq!(settings.lookup_capacity, 65536);
-    }
-
-    #[test]
-    fn unknown_keys_are_refused() {
-        assert!(toml::from_str::<File>("uplinks = 'e0'").is_err());
-    }
-
-    #[test]
-    fn what_has_no_default_must_be_given() {
-        let missing = flags(&["--host", "a"]).merge(File::default());
-        assert!(matches!(
-            missing,
-            Err(SettingsError::Missing { key: "uplink" })
-        ));
-        let missing = flags(&["--uplink", "e0"]).merge(File::default());
-        assert!(matches!(
-            missing,
-            Err(SettingsError::Missing { key: "host" })
-        ));
-    }
-}
+mod tests;
