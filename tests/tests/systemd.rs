@@ -141,11 +141,11 @@ fn line(status: &str, key: &str) -> Result<String> {
 /// What the unit takes away is away.
 fn confined(stage: &Stage) -> Result<()> {
     let status = fs::read_to_string(format!("/proc/{}/status", stage.systemd.pid()?))?;
-    // CAP_NET_ADMIN is 12, CAP_SYS_ADMIN 21.
-    let both = format!("{:016x}", 1 << 12 | 1 << 21);
+    // CAP_NET_ADMIN is 12, CAP_NET_RAW 13, CAP_SYS_ADMIN 21.
+    let all = format!("{:016x}", 1 << 12 | 1 << 13 | 1 << 21);
     for (key, value) in [
-        ("CapBnd:", both.as_str()),
-        ("CapEff:", &both),
+        ("CapBnd:", all.as_str()),
+        ("CapEff:", &all),
         ("CapAmb:", "0000000000000000"),
         ("NoNewPrivs:", "1"),
         ("Seccomp:", "2"),
@@ -169,6 +169,20 @@ fn confined(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// The slow path works there: a socket on the upcall pair, with memory of its own.
+fn has_socket(stage: &Stage) -> Result<()> {
+    wait_until("a socket of the slow path", SOON, || {
+        let said = stage.nvectl(&["status", "-o", "json"])?.stdout;
+        let status: serde_json::Value = serde_json::from_str(&said)?;
+        let queues = status["slowPath"]["queues"].as_array().context("queues")?;
+        let works = queues
+            .iter()
+            .any(|queue| queue["mode"] == "copy" && queue["frames"]["all"] != 0);
+        ensure!(works && queues.len() == 1, "{said}");
+        Ok(Some(()))
+    })
+}
+
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn the_unit_does_the_whole_job() {
@@ -177,6 +191,7 @@ fn the_unit_does_the_whole_job() {
         let before = all_traces(&host)?;
         stage.in_use()?;
         confined(stage)?;
+        has_socket(stage)?;
         // A namespace that is made while the service runs reaches it.
         stage.port_is("red-vm1", "Pending")?;
         let late = Netns::new(&stage.site.named("red-vm1"))?.without_ipv6()?;

@@ -163,12 +163,13 @@ fn check_capabilities() -> Result<(), Lack> {
 }
 
 /// `CAP_SYS_ADMIN` is for the bpf file system and for tenants' namespaces; as in the
-/// kernel, it includes `CAP_BPF` and `CAP_PERFMON`.
+/// kernel, it includes `CAP_BPF` and `CAP_PERFMON`. `CAP_NET_RAW` is for sockets of the slow path.
 fn missing_capabilities(have: CapabilitySet) -> Vec<&'static str> {
     let admin = CapabilitySet::SYS_ADMIN;
     let needs = [
         ("CAP_BPF", CapabilitySet::BPF | admin),
         ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+        ("CAP_NET_RAW", CapabilitySet::NET_RAW),
         ("CAP_PERFMON", CapabilitySet::PERFMON | admin),
         ("CAP_SYS_ADMIN", admin),
     ];
@@ -198,11 +199,20 @@ mod tests {
         let none = missing_capabilities(CapabilitySet::empty());
         assert_eq!(
             none,
-            ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON", "CAP_SYS_ADMIN"]
+            [
+                "CAP_BPF",
+                "CAP_NET_ADMIN",
+                "CAP_NET_RAW",
+                "CAP_PERFMON",
+                "CAP_SYS_ADMIN"
+            ]
         );
-        let few = CapabilitySet::BPF | CapabilitySet::PERFMON | CapabilitySet::NET_ADMIN;
+        let net = CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW;
+        let few = CapabilitySet::BPF | CapabilitySet::PERFMON | net;
         assert_eq!(missing_capabilities(few), ["CAP_SYS_ADMIN"]);
-        let admin = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
+        let without = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
+        assert_eq!(missing_capabilities(without), ["CAP_NET_RAW"]);
+        let admin = CapabilitySet::SYS_ADMIN | net;
         assert!(missing_capabilities(admin).is_empty());
     }
 
