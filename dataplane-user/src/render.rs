@@ -9,6 +9,7 @@ mod status;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+mod upcalls;
 mod yaml;
 
 use std::io::{self, Write};
@@ -19,9 +20,10 @@ pub use self::{
     counts::{counters_into, drops_into},
     drop_reasons::drop_reasons_into,
     objects::{names_into, objects_into},
-    report::{changes_into, problem_into, summary, unloaded_into},
+    report::{changes_into, problem_into, restarted_into, summary, unloaded_into},
     status::{brief, status_into, version_into},
     table::{Table, View},
+    upcalls::{upcall_names_into, upcalls_into},
     yaml::{document_yaml, documents_into, yaml_into},
 };
 

@@ -102,7 +102,11 @@ fn others_than_root_read_by_group_and_never_write() {
         let read = run(&["get", "ports"])?.success()?;
         ensure!(read.stdout.contains("blue-vm1"), "{}", read.stdout);
         let before = site.everything(0)?;
-        for write in [&["delete", "port", "blue-vm1"][..], &["unload"]] {
+        for write in [
+            &["delete", "port", "blue-vm1"][..],
+            &["restart", "slow-path"],
+            &["unload"],
+        ] {
             let refused = run(write)?;
             ensure!(
                 refused.code() == 7,

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    control::protocol::{CounterCount, DropCount, Unloaded},
+    control::protocol::{CounterCount, DropCount, Restarted, Unloaded, UpcallCount},
     dataplane::{Dataplane, attach::Hooks, foreign::Foreign, links::Device},
     policy::{Facts, Ids, PortKey, document::PortMode, table_image::TableImage},
     ports::{self, upcall::UpcallPair},
@@ -40,6 +40,7 @@ mod reconcile;
 mod redirects;
 mod slow_path;
 mod source;
+mod upcalls;
 mod uplinks;
 pub mod view;
 mod wanted;
@@ -55,6 +56,10 @@ pub enum Command {
     Drops(oneshot::Sender<Result<Vec<DropCount>, String>>),
     /// Read the counters.
     Counters(oneshot::Sender<Result<Vec<CounterCount>, String>>),
+    /// Read what the slow path did.
+    Upcalls(oneshot::Sender<Vec<UpcallCount>>),
+    /// End every worker of the slow path; others take their places.
+    RestartSlowPath(oneshot::Sender<Restarted>),
     /// Take everything out of the kernel and stop.
     Unload(oneshot::Sender<Result<Unloaded, String>>),
 }
@@ -282,6 +287,16 @@ impl Agent {
                 let _ = reply.send(self.counters().map_err(|error| error.to_string()));
                 false
             }
+            Command::Upcalls(reply) => {
+                let _ = reply.send(self.upcalls());
+                false
+            }
+            Command::RestartSlowPath(reply) => {
+                let workers = self.slow_path.restart();
+                tracing::info!("restarting {workers} workers of the slow path");
+                let _ = reply.send(Restarted { workers });
+                false
+            }
             Command::Unload(reply) => {
                 let unloaded = self.unload().await;
                 let end = unloaded.is_ok();
@@ -293,8 +308,14 @@ impl Agent {
 
     fn drops(&self) -> Result<Vec<DropCount>, crate::dataplane::Error> {
         let slots = self.slots().into_iter();
-        let items = slots.map(|(slot, port)| self.dataplane.drops(slot, &port));
-        Ok(items.collect::<Result<Vec<_>, _>>()?.concat())
+        let items = slots.map(|(slot, port)| {
+            let mut items = self.dataplane.drops(slot, &port)?;
+            self.add_drops(&mut items, (slot, &port));
+            Ok(items)
+        });
+        Ok(items
+            .collect::<Result<Vec<_>, crate::dataplane::Error>>()?
+            .concat())
     }
 
     fn counters(&self) -> Result<Vec<CounterCount>, crate::dataplane::Error> {

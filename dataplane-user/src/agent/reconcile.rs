@@ -162,6 +162,7 @@ impl Agent {
     /// Gives back the numbers of what is gone.
     async fn release(&mut self, policy: &Policy, host: &str, conditions: &mut Vec<String>) {
         for slot in self.ids.release(policy, host) {
+            self.slow_path.counts().clear(slot);
             if let Err(error) = self.dataplane.clear(slot) {
                 conditions.push(error.to_string());
             }

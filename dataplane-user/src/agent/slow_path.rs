@@ -68,7 +68,7 @@ impl Agent {
         }
         for (seat, health) in self.slow_path.health() {
             if health.mode.is_none() && !health.trouble.is_empty() {
-                let place = format!("interface {}, queue {}", seat.ifindex, seat.queue);
+                let place = format!("{}, queue {}", self.device_name(seat.ifindex), seat.queue);
                 conditions.push(format!(
                     "slow path has no socket at {place}: {}",
                     health.trouble

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Instant};
 use super::Agent;
 use crate::{
     control::protocol::{
-        ObjectStatus, ObjectView, PaStatus, PortStatus, Status, TableSizes, UplinkStatus,
+        ObjectStatus, ObjectView, PaStatus, PortStatus, SlowPathStatus, Status, TableSizes,
+        UplinkStatus,
     },
     policy::{
         Key, Policy, PortKey, derived_records,
@@ -46,6 +47,7 @@ impl Default for View {
                 ports: Vec::new(),
                 provider_addresses: Vec::new(),
                 tables: TableSizes::default(),
+                slow_path: SlowPathStatus::default(),
             },
             started: Instant::now(),
             stored: Arc::default(),
@@ -81,6 +83,7 @@ impl View {
                     lookup_records: agent.image.lookup.len() + agent.slow_path.in_use().0,
                     underlay: agent.image.underlay.len(),
                 },
+                slow_path: agent.slow_path_status(),
                 ..Self::default().status
             },
             started,

@@ -16,7 +16,7 @@ use crate::{
 /// Arguments of `get`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Kind of object (singular, plural or short), `drops`, `counters` or `all`.
+    /// Kind of object (singular, plural or short), `drops`, `counters`, `upcalls` or `all`.
     #[arg(value_name = "KIND", value_parser = Target::parse)]
     target: Target,
     /// One object: a port as VMNETWORK/NAME, a lookup record as VSID/CA.
@@ -42,7 +42,8 @@ pub(super) async fn run(args: Args, context: &mut Context<'_>) -> Result<u8, Fai
         (Target::All, None) => all(context, vm_network).await?,
         (Target::Drops, None) => return drops(context, &args).await,
         (Target::Counters, None) => return counters(context, &args).await,
-        (Target::All | Target::Drops | Target::Counters, Some(name)) => {
+        (Target::Upcalls, None) => return upcalls(context, &args).await,
+        (Target::All | Target::Drops | Target::Counters | Target::Upcalls, Some(name)) => {
             return Err(Failure::usage(
                 format!("`{name}` is one argument too many: this list has no names"),
                 "narrow it with `-n VMNETWORK`",
@@ -165,6 +166,25 @@ async fn counters(context: &mut Context<'_>, args: &Args) -> Result<u8, Failure>
         None => {
             let view = context.view(args.output == Output::Wide);
             render::counters_into(&mut context.out, &list, view)?;
+        }
+    }
+    Ok(OK)
+}
+
+async fn upcalls(context: &mut Context<'_>, args: &Args) -> Result<u8, Failure> {
+    let mut list = context.client.upcalls().await?;
+    let wanted = |name: &str| args.vm_network.as_deref().is_none_or(|only| only == name);
+    list.items.retain(|upcalls| wanted(&upcalls.vm_network));
+    match args.output {
+        Output::Json => structured(context, Format::Json, &list)?,
+        Output::Yaml => structured(context, Format::Yaml, &list)?,
+        Output::Name => render::upcall_names_into(&mut context.out, &list)?,
+        Output::Table | Output::Wide if list.items.is_empty() => {
+            context.say("no VM network has ports on this host")?;
+        }
+        Output::Table | Output::Wide => {
+            let view = context.view(args.output == Output::Wide);
+            render::upcalls_into(&mut context.out, &list, view)?;
         }
     }
     Ok(OK)

@@ -19,6 +19,7 @@ pub(super) enum Target {
     All,
     Drops,
     Counters,
+    Upcalls,
 }
 
 impl Kind {
@@ -83,9 +84,10 @@ impl Target {
             "all" => Ok(Self::All),
             "drop" | "drops" => Ok(Self::Drops),
             "counter" | "counters" => Ok(Self::Counters),
+            "upcall" | "upcalls" => Ok(Self::Upcalls),
             _ => Kind::find(text)
                 .map(Self::Objects)
-                .ok_or_else(|| unknown(text, &["drops", "counters", "all"])),
+                .ok_or_else(|| unknown(text, &["drops", "counters", "upcalls", "all"])),
         }
     }
 }
@@ -124,6 +126,7 @@ mod tests {
         assert_eq!(Kind::parse("hosts"), Ok(Kind::Host));
         assert_eq!(Kind::parse("h"), Ok(Kind::Host));
         assert_eq!(Target::parse("Drops"), Ok(Target::Drops));
+        assert_eq!(Target::parse("upcall"), Ok(Target::Upcalls));
     }
 
     #[test]

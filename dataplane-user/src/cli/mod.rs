@@ -11,6 +11,7 @@ mod input;
 mod kind;
 mod name;
 mod output;
+mod restart;
 mod status;
 mod unload;
 mod version;
@@ -47,7 +48,7 @@ enum Verb {
     Apply(apply::Args),
     /// Compare files with what is stored; exit status 1 when they differ.
     Diff(diff::Args),
-    /// List objects, drops or counters.
+    /// List objects, drops, counters or upcalls.
     Get(get::Args),
     /// Show all about one object.
     Describe(describe::Args),
@@ -55,6 +56,8 @@ enum Verb {
     Delete(delete::Args),
     /// Tell whether this host works; exit status 1 when it does not.
     Status(status::Args),
+    /// Restart a part of nved: the slow path.
+    Restart(restart::Args),
     /// Take the dataplane out of the kernel and stop nved.
     Unload,
     /// Show the versions of nvectl and nved.
@@ -114,6 +117,7 @@ async fn dispatch(verb: Verb, context: &mut Context<'_>) -> Result<u8, Failure> 
         Verb::Describe(args) => describe::run(args, context).await,
         Verb::Delete(args) => delete::run(args, context).await,
         Verb::Status(args) => status::run(args, context).await,
+        Verb::Restart(args) => restart::run(args, context).await,
         Verb::Unload => unload::run(context).await,
         Verb::Version(args) => version::run(args, context).await,
     }

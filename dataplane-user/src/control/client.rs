@@ -16,7 +16,8 @@ pub use self::{
     error::ClientError,
 };
 use super::protocol::{
-    ApplyReport, CounterList, DropList, ObjectList, ObjectView, Problems, Status, Unloaded, Version,
+    ApplyReport, CounterList, DropList, ObjectList, ObjectView, Problems, Restarted, Status,
+    Unloaded, UpcallList, Version,
 };
 
 /// Where nved listens unless told otherwise.
@@ -102,6 +103,17 @@ impl Client {
     /// Counters of the dataplane.
     pub async fn counters(&self) -> Result<CounterList, ClientError> {
         self.get("/v1/counters").await
+    }
+
+    /// What the slow path did for each tenant.
+    pub async fn upcalls(&self) -> Result<UpcallList, ClientError> {
+        self.get("/v1/upcalls").await
+    }
+
+    /// Ends every worker of the slow path; others take their places.
+    pub async fn restart_slow_path(&self) -> Result<Restarted, ClientError> {
+        self.call(Method::POST, "/v1/slow-path/restart", Payload::empty())
+            .await
     }
 
     /// Takes the dataplane out of the kernel and stops the agent.

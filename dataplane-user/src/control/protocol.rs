@@ -9,6 +9,8 @@
 //! | `GET /v1/objects/{kind}/{name}`, `?vmNetwork=NAME` for ports | [`ObjectView`]; 404 |
 //! | `DELETE` of the same | [`ApplyReport`]; 404, 409 while other objects refer to it |
 //! | `GET /v1/drops`, `GET /v1/counters` | [`DropList`], [`CounterList`] |
+//! | `GET /v1/upcalls` | [`UpcallList`] |
+//! | `POST /v1/slow-path/restart` | [`Restarted`] |
 //! | `POST /v1/unload` | [`Unloaded`]; then the agent stops |
 //!
 //! `{kind}` is one of [`KINDS`]. Every error body is [`Problems`]; 403 is for readers
@@ -16,8 +18,13 @@
 //! does not take a change. A lookup
 //! record's name is `VSID/CA`, percent-encoded in paths.
 
+mod upcalls;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::upcalls::{
+    Frames, Latency, QueueStatus, Restarted, SlowPathStatus, UpcallCount, UpcallList,
+};
 use crate::policy::document::{ApiVersion, Document};
 
 /// The kinds, as in documents.
@@ -99,6 +106,9 @@ pub struct Status {
     pub provider_addresses: Vec<PaStatus>,
     /// Entries in the kernel's tables.
     pub tables: TableSizes,
+    /// The way of packets that the programs leave to user space.
+    #[serde(default)]
+    pub slow_path: SlowPathStatus,
 }
 
 /// An uplink.
@@ -242,7 +252,7 @@ pub struct ObjectStatus {
     pub interface: Option<String>,
 }
 
-/// Drops of the dataplane, zero counts left out.
+/// Drops of the dataplane and of the slow path, zero counts left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DropList {
@@ -270,6 +280,14 @@ pub struct DropCount {
     pub packets: u64,
     /// Bytes.
     pub bytes: u64,
+    /// Of the packets, those that ended in user space, where the programs had left them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub in_user_space: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Counters of the dataplane, zero counts left out.

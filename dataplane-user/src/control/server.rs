@@ -19,8 +19,8 @@ use super::{
     answer::Refusal,
     body,
     protocol::{
-        ApplyReport, CounterList, DropList, KINDS, ObjectList, ObjectView, Status, Unloaded,
-        Version,
+        ApplyReport, CounterList, DropList, KINDS, ObjectList, ObjectView, Restarted, Status,
+        Unloaded, UpcallList, Version,
     },
     socket::Peer,
 };
@@ -49,6 +49,8 @@ pub fn router(control: Control) -> Router {
         .route("/v1/objects/{kind}/{name}", get(object).delete(delete))
         .route("/v1/drops", get(drops))
         .route("/v1/counters", get(counters))
+        .route("/v1/upcalls", get(upcalls))
+        .route("/v1/slow-path/restart", post(restart_slow_path))
         .route("/v1/unload", post(unload))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -186,6 +188,18 @@ async fn counters(State(control): State<Control>) -> Result<Json<CounterList>, R
         kind: "CounterList".to_owned(),
         items,
     }))
+}
+
+async fn upcalls(State(control): State<Control>) -> Result<Json<UpcallList>, Refusal> {
+    Ok(Json(UpcallList {
+        api_version: ApiVersion::V1,
+        kind: "UpcallList".to_owned(),
+        items: ask(&control, Command::Upcalls).await?,
+    }))
+}
+
+async fn restart_slow_path(State(control): State<Control>) -> Result<Json<Restarted>, Refusal> {
+    ask(&control, Command::RestartSlowPath).await.map(Json)
 }
 
 async fn unload(State(control): State<Control>) -> Result<Json<Unloaded>, Refusal> {

@@ -15,6 +15,21 @@ pub const UPLINK: &str = "uplink";
 /// What sent a frame that slot 0 counts on egress: a device that is no port (yet).
 const NO_PORT: &str = "-";
 
+impl DropCount {
+    /// A count in the words that users see.
+    pub fn new(port: &str, direction: Direction, reason: DropReason, count: Count) -> Self {
+        Self {
+            port: port.to_owned(),
+            direction: direction.as_str().to_owned(),
+            reason: reason.as_str().to_owned(),
+            description: reason.describe().trim().to_owned(),
+            packets: count.packets,
+            bytes: count.bytes,
+            in_user_space: 0,
+        }
+    }
+}
+
 impl Dataplane {
     /// Drops of one slot that are not zero.
     pub fn drops(&self, slot: u32, port: &str) -> Result<Vec<DropCount>, Error> {
@@ -25,14 +40,8 @@ impl Dataplane {
                 let count = sum(&self.maps.drops, index, "DROPS")?;
                 if count.packets != 0 {
                     let no_port = slot == 0 && direction == Direction::Egress;
-                    items.push(DropCount {
-                        port: if no_port { NO_PORT } else { port }.to_owned(),
-                        direction: direction.as_str().to_owned(),
-                        reason: reason.as_str().to_owned(),
-                        description: reason.describe().trim().to_owned(),
-                        packets: count.packets,
-                        bytes: count.bytes,
-                    });
+                    let port = if no_port { NO_PORT } else { port };
+                    items.push(DropCount::new(port, direction, *reason, count));
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::control::protocol::{CounterList, DropList};
 pub fn drops_into(out: &mut impl Write, list: &DropList, view: View) -> io::Result<()> {
     let mut table = Table::new(
         &["PORT", "DIRECTION", "REASON", "PACKETS", "BYTES"],
-        &["DESCRIPTION"],
+        &["IN-USER-SPACE", "DESCRIPTION"],
     );
     for drop in &list.items {
         table.row(vec![
@@ -18,6 +18,7 @@ pub fn drops_into(out: &mut impl Write, list: &DropList, view: View) -> io::Resu
             drop.reason.clone(),
             drop.packets.to_string(),
             drop.bytes.to_string(),
+            drop.in_user_space.to_string(),
             drop.description.clone(),
         ]);
     }
@@ -55,6 +56,7 @@ mod tests {
                 description: "The source MAC is not the port's.".into(),
                 packets: 3,
                 bytes: 126,
+                in_user_space: 0,
             }],
         };
         let mut out = Vec::new();

@@ -62,7 +62,14 @@ fn columns(document: &Document) -> Table {
         ),
         Document::VMNetwork(_) => Table::new(
             &["NAME", "ROUTING-DOMAIN", "SUBNETS", "STATE"],
-            &["CUSTOMER", "ISOLATION", "TABLE-MODE", "REVISION", "LABELS"],
+            &[
+                "CUSTOMER",
+                "ISOLATION",
+                "TABLE-MODE",
+                "SLOW-PATH-WEIGHT",
+                "REVISION",
+                "LABELS",
+            ],
         ),
         Document::Port(_) => Table::new(
             &["VMNETWORK", "NAME", "HOST", "VSID", "CA", "MAC", "STATE"],
@@ -127,6 +134,7 @@ fn vm_network(meta: &Metadata, spec: &VmNetworkSpec, o: &ObjectView) -> Vec<Stri
         text(spec.customer_id.as_ref()),
         word(&spec.isolation),
         word(&spec.table_mode),
+        spec.slow_path_weight.to_string(),
         revision(o),
         labels(meta),
     ]

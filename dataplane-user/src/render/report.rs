@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::control::protocol::{Action, Change, Problem, Unloaded};
+use crate::control::protocol::{Action, Change, Problem, Restarted, Unloaded};
 
 /// `kind/name action` a line; objects that did not change are left out.
 pub fn changes_into(out: &mut impl Write, changes: &[Change], dry_run: bool) -> io::Result<()> {
@@ -62,6 +62,15 @@ pub fn unloaded_into(out: &mut impl Write, unloaded: &Unloaded) -> io::Result<()
         writeln!(out, "device {device} removed")?;
     }
     writeln!(out, "{} pins removed", unloaded.pins)
+}
+
+/// How many workers were restarted.
+pub fn restarted_into(out: &mut impl Write, restarted: &Restarted) -> io::Result<()> {
+    match restarted.workers {
+        0 => writeln!(out, "the slow path has no worker; `nvectl status` says why"),
+        1 => writeln!(out, "1 worker of the slow path restarted"),
+        workers => writeln!(out, "{workers} workers of the slow path restarted"),
+    }
 }
 
 /// The word that users see.

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::table::{Table, View};
+use super::{
+    table::{Table, View},
+    upcalls,
+};
 use crate::control::protocol::{PaStatus, PortStatus, Status, UplinkStatus, Version};
 
 /// One word: `OK` or `Degraded`.
@@ -10,7 +13,7 @@ pub fn brief(status: &Status) -> &'static str {
     if status.ready { "OK" } else { "Degraded" }
 }
 
-/// The whole status: a paragraph, the conditions, three tables.
+/// The whole status: a paragraph, the conditions, four tables.
 pub fn status_into(out: &mut impl Write, status: &Status, view: View) -> io::Result<()> {
     let tables = &status.tables;
     writeln!(out, "{}: {}", status.host, brief(status))?;
@@ -29,10 +32,18 @@ pub fn status_into(out: &mut impl Write, status: &Status, view: View) -> io::Res
         "tables   {} ports, {} subnets, {} lookup records, {} provider addresses",
         tables.vports, tables.subnets, tables.lookup_records, tables.underlay
     )?;
+    let slow_path = &status.slow_path;
+    let held: usize = slow_path.queues.iter().map(|queue| queue.held).sum();
+    writeln!(
+        out,
+        "upcalls  {} records in use, {} negative answers, {held} packets held",
+        slow_path.records_in_use, slow_path.negative_answers
+    )?;
     for table in [
         uplinks(&status.uplinks),
         ports(&status.ports),
         provider_addresses(&status.provider_addresses),
+        upcalls::queues(&status.slow_path.queues),
     ] {
         if !table.is_empty() {
             writeln!(out)?;
@@ -127,7 +138,10 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{control::protocol::TableSizes, policy::document::ApiVersion};
+    use crate::{
+        control::protocol::{Frames, QueueStatus, SlowPathStatus, TableSizes},
+        policy::document::ApiVersion,
+    };
 
     fn sample() -> Status {
         Status {
@@ -151,6 +165,26 @@ mod tests {
             }],
             provider_addresses: vec![],
             tables: TableSizes::default(),
+            slow_path: SlowPathStatus {
+                queues: vec![QueueStatus {
+                    interface: "nve-up1".into(),
+                    queue: 0,
+                    mode: "copy".into(),
+                    restarts: 1,
+                    trouble: "restarted on request".into(),
+                    frames: Frames {
+                        all: 2048,
+                        free: 1020,
+                        receiving: 1024,
+                        sending: 4,
+                        lost: 0,
+                    },
+                    held: 2,
+                    refused: 0,
+                }],
+                records_in_use: 5,
+                negative_answers: 1,
+            },
         }
     }
 
@@ -165,9 +199,13 @@ mod tests {
              agent    nved 0.1.0, up 3d4h\n\
              policy   revision 12, table image generation 9\n\
              tables   0 ports, 0 subnets, 0 lookup records, 0 provider addresses\n\
+             upcalls  5 records in use, 1 negative answers, 2 packets held\n\
              \n\
              PORT      STATE                        INTERFACE  MODE  MTU\n\
-             blue/vm1  Pending: no namespace `vm1`  -          tc    -\n"
+             blue/vm1  Pending: no namespace `vm1`  -          tc    -\n\
+             \n\
+             SLOW-PATH  QUEUE  MODE  RESTARTS  HELD  REFUSED  FRAMES  FREE  RECEIVING  SENDING  LOST  TROUBLE\n\
+             nve-up1    0      copy  1         2     0        2048    1020  1024       4        0     restarted on request\n"
         );
     }
 

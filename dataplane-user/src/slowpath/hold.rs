@@ -86,6 +86,11 @@ impl<P> Hold<P> {
         self.all == 0
     }
 
+    /// Packets that wait, by routing domain.
+    pub const fn tenants(&self) -> &BTreeMap<u32, usize> {
+        &self.tenants
+    }
+
     /// Questions that are asked.
     pub fn questions(&self) -> usize {
         self.waiting.len()
@@ -193,6 +198,7 @@ mod tests {
         assert_eq!(hold.answer((1, ca(1))), ['a', 'b']);
         assert_eq!(hold.answer((1, ca(1))), []);
         assert_eq!((hold.len(), hold.questions()), (1, 1));
+        assert_eq!(hold.tenants(), &BTreeMap::from([(2, 1)]));
     }
 
     #[test]

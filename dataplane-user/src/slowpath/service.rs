@@ -17,7 +17,7 @@ use dataplane_common::abi::upcall::{PAIR, QUEUES, UPLINKS_LEN};
 use super::{
     Limits,
     counts::Counts,
-    directory::{Directory, Shared},
+    directory::{Directory, Shared, Tenant},
     lane::{Lane, Returned},
     resolver::{self, Table},
     station::{Health, Seat, Station, bell},
@@ -139,6 +139,12 @@ impl SlowPath {
     /// Decides by another policy from now on, and brings what is in use in the kernel's table up to
     /// it; how many records it changed, or the first error.
     pub fn follow(&mut self, directory: Directory) -> Result<usize, MapError> {
+        let before = self.shared.directory();
+        // A number that is another VM network's from now on starts at zero.
+        let (old, new) = (&before.tenants, &directory.tenants);
+        let same = |old: &Tenant, id| new.get(&id).is_some_and(|new| new.name == old.name);
+        let counts = &self.office.counts;
+        counts.keep(|id| old.get(&id).is_some_and(|old| same(old, id)));
         let mut in_use = self.shared.in_use();
         let changes = self.shared.replace(Arc::new(directory), &mut in_use);
         let mut failed = None;

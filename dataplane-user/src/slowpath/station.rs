@@ -2,6 +2,7 @@
 //! again when the socket or the worker fails.
 
 use std::{
+    collections::BTreeMap,
     io,
     os::fd::{AsRawFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -53,6 +54,8 @@ pub struct Health {
     pub lost: u64,
     /// Packets that wait for an answer.
     pub held: usize,
+    /// These by routing domain.
+    pub held_of: BTreeMap<u32, usize>,
     /// Packets that the kernel found no room for in the rings of all sockets.
     pub refused: u64,
 }
@@ -205,9 +208,10 @@ impl Desk {
         let health = &self.health;
         let before = lock(health).refused;
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            worker.run(|account, held, refused| {
+            worker.run(|account, hold, refused| {
                 let mut health = lock(health);
-                (health.account, health.held) = (account, held);
+                (health.account, health.held) = (account, hold.len());
+                health.held_of.clone_from(hold.tenants());
                 health.refused = before + refused;
             })
         }));
@@ -226,6 +230,7 @@ impl Desk {
             health.mode = None;
             health.trouble = trouble;
             (health.account, health.held) = (Account::default(), 0);
+            health.held_of.clear();
             health.lost += lost as u64;
         });
     }

@@ -101,8 +101,8 @@ impl<C: Channel> Worker<C> {
     }
 
     /// Runs until it is told to stop, or the socket fails. `tell` gets, from time to time, the
-    /// account of the shared memory, how many packets wait, and how many the kernel had no room for.
-    pub fn run(&mut self, mut tell: impl FnMut(Account, usize, u64)) -> io::Result<()> {
+    /// account of the shared memory, what waits, and how many packets the kernel had no room for.
+    pub fn run(&mut self, mut tell: impl FnMut(Account, &Hold<Upcall>, u64)) -> io::Result<()> {
         let mut told: Option<Instant> = None;
         while !self.control.stop.load(Ordering::Relaxed) {
             if self.control.restart.swap(false, Ordering::Relaxed) {
@@ -110,8 +110,8 @@ impl<C: Channel> Worker<C> {
             }
             let now = Instant::now();
             if told.is_none_or(|then| now.duration_since(then) >= LOOK) {
-                let (channel, held) = (&self.channel, self.hold.len());
-                tell(channel.account(), held, channel.refused());
+                let channel = &self.channel;
+                tell(channel.account(), &self.hold, channel.refused());
                 told = Some(now);
             }
             let limit = self.patience();
@@ -203,8 +203,11 @@ impl<C: Channel> Worker<C> {
             Act::Again(frames) => self.again(directory, upcall, frames),
             Act::Tell { frame, reason } => {
                 let slot = frame.0.slot();
-                if self.answered.allows(slot, Instant::now()) && self.give(frame) {
-                    self.office.counts.answered();
+                if self.answered.allows(slot, Instant::now())
+                    && self.give(frame)
+                    && let Some(tenant) = handlers::tenant(directory, upcall)
+                {
+                    self.office.counts.answered(tenant);
                 }
                 self.drop(directory, upcall, reason);
             }
@@ -272,17 +275,18 @@ impl<C: Channel> Worker<C> {
         for Returned { header, frame } in lane.try_iter() {
             if !self.channel.send(&[&header.to_bytes(), &frame]) {
                 let port = directory.tables.vports.get(&header.ifindex());
-                let slot = port.map_or(0, |port| port.slot);
+                let whose = (port.map(|port| port.rdid), port.map_or(0, |port| port.slot));
                 let counts = &self.office.counts;
-                counts.dropped(slot, DropReason::PuntFailed, frame.len());
+                counts.dropped(whose, DropReason::PuntFailed, frame.len());
             }
         }
     }
 
     fn drop(&self, directory: &Directory, upcall: &Upcall, reason: DropReason) {
         let slot = upcall.port(directory).map_or(0, |port| port.slot);
+        let whose = (handlers::tenant(directory, upcall), slot);
         let counts = &self.office.counts;
-        counts.dropped(slot, reason, upcall.frame.len());
+        counts.dropped(whose, reason, upcall.frame.len());
     }
 }
 

@@ -34,6 +34,12 @@ const DROPS: &str = r#"{"apiVersion":"nve/v1","kind":"DropList","items":[
 const COUNTERS: &str = r#"{"apiVersion":"nve/v1","kind":"CounterList","items":[
  {"port":"blue/vm1","counter":"egress_encapped","packets":7,"bytes":700}]}"#;
 
+const UPCALLS: &str = r#"{"apiVersion":"nve/v1","kind":"UpcallList","items":[
+ {"vmNetwork":"blue","weight":1,"punted":3,"punts":{"MISS":3},"rate":1,"held":0,"reinjected":3,"answered":0,
+  "dropped":0,"drops":{},"latency":{"p50Microseconds":41,"p99Microseconds":97},"recordsInUse":2,"negativeAnswers":0},
+ {"vmNetwork":"red","weight":2,"punted":0,"punts":{},"rate":0,"held":0,"reinjected":0,"answered":0,
+  "dropped":0,"drops":{},"recordsInUse":0,"negativeAnswers":0}]}"#;
+
 fn status(ready: bool) -> String {
     let conditions = if ready {
         ""
@@ -106,6 +112,31 @@ fn get_drops_and_counters() {
     let run = nvectl(&agent, &["get", "counters"]);
     assert!(run.stdout.contains("egress_encapped  7"), "{}", run.stdout);
     assert_eq!(nvectl(&agent, &["get", "drops", "-o", "name"]).code, 2);
+}
+
+#[test]
+fn get_upcalls_has_every_form() {
+    let agent = FakeAgent::start(&[("GET /v1/upcalls", 200, UPCALLS)]);
+    let run = nvectl(&agent, &["get", "upcalls", "-n", "blue"]);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", run.stdout);
+    let cells: Vec<&str> = lines[1].split_whitespace().collect();
+    assert_eq!(
+        cells,
+        ["blue", "3", "1", "0", "3", "0", "0", "41", "97", "2", "0"]
+    );
+    let run = nvectl(&agent, &["get", "upcall", "-o", "json"]);
+    let given: serde_json::Value = serde_json::from_str(UPCALLS).expect("JSON");
+    let printed: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!(printed, given);
+    let run = nvectl(&agent, &["get", "upcalls", "-o", "name"]);
+    assert_eq!(run.stdout, "vmnetwork/blue\nvmnetwork/red\n");
+    let run = nvectl(&agent, &["get", "upcalls", "-o", "yaml"]);
+    assert!(run.stdout.contains("p99Microseconds: 97"), "{}", run.stdout);
+    let run = nvectl(&agent, &["get", "upcalls", "-n", "green"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, ""));
+    assert!(!run.stderr.is_empty());
+    assert_eq!(nvectl(&agent, &["get", "upcalls", "blue"]).code, 2);
 }
 
 #[test]

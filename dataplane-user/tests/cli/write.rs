@@ -134,3 +134,12 @@ fn unload_prints_what_was_removed() {
         "program eth0 tc detached\ndevice nve-p1 removed\n9 pins removed\n"
     );
 }
+
+#[test]
+fn restart_says_how_many() {
+    let agent = FakeAgent::start(&[("POST /v1/slow-path/restart", 200, r#"{"workers":3}"#)]);
+    let run = nvectl(&agent, &["restart", "slow-path"]);
+    assert_eq!(run.stdout, "3 workers of the slow path restarted\n");
+    assert_eq!((run.stderr.as_str(), run.code), ("", 0));
+    assert_eq!(nvectl(&agent, &["restart", "nved"]).code, 2);
+}

@@ -60,15 +60,15 @@ impl Site {
         for (direction, outcomes) in [
             (
                 "egress",
-                &["encapped", "delivered", "replied", "passed"][..],
+                &["encapped", "delivered", "replied", "passed", "punted"][..],
             ),
-            ("ingress", &["delivered", "passed"][..]),
+            ("ingress", &["delivered", "passed", "punted"][..]),
         ] {
             let count = |what: &str| {
                 let name = format!("{direction}_{what}");
                 self.sum(host, "counters", |item| item["counter"] == *name)
             };
-            let mut went = self.sum(host, "drops", |item| item["direction"] == direction)?;
+            let mut went = self.by_programs(host, direction)?;
             for outcome in outcomes {
                 went += count(outcome)?;
             }
@@ -80,6 +80,17 @@ impl Site {
             packets += came;
         }
         Ok(packets)
+    }
+
+    /// Drops of the programs alone: what user space drops, they counted as punted.
+    fn by_programs(&self, host: usize, direction: &str) -> Result<u64> {
+        let list = self.ask(host, &["get", "drops"])?;
+        let items = items(&list)?.iter();
+        let of_direction = items.filter(|item| item["direction"] == direction);
+        let number = |item: &Value, key: &str| item[key].as_u64().unwrap_or(0);
+        let packets = of_direction
+            .map(|item| number(item, "packets").saturating_sub(number(item, "inUserSpace")));
+        Ok(packets.sum())
     }
 
     fn sum(&self, host: usize, list: &str, wanted: impl Fn(&Value) -> bool) -> Result<u64> {
