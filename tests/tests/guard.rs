@@ -150,7 +150,8 @@ fn a_new_veth_is_down_until_its_programs_are_attached() {
         let links = |site: &Site, which: &[&str]| -> Result<usize> {
             let args = [&["ip", "-brief", "link", "show"], which].concat();
             let said = site.host(0).exec(&args)?.stdout;
-            Ok(said.lines().filter(|line| line.starts_with("nve")).count())
+            let of_ports = |line: &&str| line.starts_with("nve") && !line.starts_with("nve-up");
+            Ok(said.lines().filter(of_ports).count())
         };
         ensure!(links(site, &[])? == 1, "there is no veth");
         ensure!(links(site, &["up"])? == 0, "the veth is up");

@@ -80,9 +80,10 @@ impl Objects {
         Ok(Self(held))
     }
 
-    /// Whether a link is among them.
-    pub fn linked(&self) -> bool {
-        self.0.iter().any(|object| object.starts_with("link"))
+    /// How many links are among them.
+    pub fn links(&self) -> usize {
+        let links = self.0.iter().filter(|object| object.starts_with("link"));
+        links.count()
     }
 
     /// Waits until the kernel has freed them all.
