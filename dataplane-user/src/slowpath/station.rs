@@ -23,7 +23,7 @@ use super::{
     budget::Budgets,
     hold::Hold,
     lane::ring,
-    socket::{Account, Mode, Xsk},
+    socket::{Account, Channel, Mode, Xsk},
     worker::{Control, Office, Queue, Worker},
 };
 use crate::dataplane::{load::MAPS_FOLDER, maps::Maps};
@@ -116,7 +116,14 @@ impl Station {
         let name = format!("nve-up-{}-{}", seat.ifindex, seat.queue);
         let thread = thread::Builder::new().name(name);
         let (tried, first) = crossbeam_channel::bounded(1);
-        let thread = Some(thread.spawn(move || desk.keep(&tried))?);
+        let thread = thread.spawn(move || {
+            desk.keep(&tried, || {
+                let socket = desk.open()?;
+                let mode = socket.mode();
+                Ok((socket, mode))
+            });
+        });
+        let thread = Some(thread?);
         // Whoever is told that the host is ready shall lose no packet.
         let _ = first.recv_timeout(PAUSE.1);
         Ok(Self {
@@ -155,23 +162,27 @@ impl Desk {
         self.control.stop.load(Ordering::Relaxed)
     }
 
-    /// One socket after another; `tried` hears of each attempt to open one.
-    fn keep(&self, tried: &Sender<()>) {
+    /// One socket after another, as `open` makes them; `tried` hears of each attempt.
+    fn keep<C: Channel>(
+        &self,
+        tried: &Sender<()>,
+        mut open: impl FnMut() -> io::Result<(C, Mode)>,
+    ) {
         let (mut pause, longest) = PAUSE;
         let mut first = true;
         while !self.stopped() {
             let begun = Instant::now();
-            let opened = self.open();
+            let opened = open();
             self.told(|health| match &opened {
-                Ok(socket) => {
-                    health.mode = Some(socket.mode());
+                Ok((_, mode)) => {
+                    health.mode = Some(*mode);
                     health.restarts += u64::from(!first);
                 }
                 Err(error) => health.trouble = error.to_string(),
             });
             // Only the first is waited for.
             let _ = tried.try_send(());
-            if let Ok(socket) = opened {
+            if let Ok((socket, _)) = opened {
                 first = false;
                 self.work(socket);
             }
@@ -197,7 +208,7 @@ impl Desk {
     }
 
     /// Until the socket or the worker fails, or it is told to stop.
-    fn work(&self, socket: Xsk) {
+    fn work<C: Channel>(&self, socket: C) {
         let room = (
             Hold::new(self.limits.hold),
             Budgets::new(self.limits.budget),
@@ -262,3 +273,6 @@ fn said(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no reason was given")
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,4 +291,4 @@ impl<C: Channel> Worker<C> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::slowpath) mod tests;

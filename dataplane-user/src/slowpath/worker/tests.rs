@@ -19,7 +19,8 @@ use crate::{
     slowpath::{budget::Rates, directory::Tenant, hold::Limits, resolver, socket::Account},
 };
 
-const IFINDEX: u32 = 11;
+/// Of blue's port.
+pub(in crate::slowpath) const IFINDEX: u32 = 11;
 const RDID: u32 = 1;
 
 /// A socket whose far end is the test.
@@ -89,7 +90,7 @@ fn ca(last: u8) -> [u8; 4] {
 }
 
 /// Blue's port 10.0.0.5 here, and 10.0.0.7 elsewhere.
-fn directory() -> Directory {
+pub(in crate::slowpath) fn directory() -> Directory {
     let mut tables = TableImage::default();
     let port = Vport {
         slot: 3,
@@ -179,7 +180,7 @@ impl Bench {
     }
 }
 
-fn udp(dst: u8, payload: &[u8]) -> Vec<u8> {
+pub(in crate::slowpath) fn udp(dst: u8, payload: &[u8]) -> Vec<u8> {
     let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 5], [2, 0, 0, 0, 0, 7])
         .ipv4(ca(5), ca(dst), 64)
         .udp(1000, 2000);
