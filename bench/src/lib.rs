@@ -9,6 +9,7 @@ pub mod compared;
 pub mod figures;
 pub mod generator;
 pub mod noise;
+pub mod packet_socket;
 pub mod pairs;
 pub mod paths;
 pub mod profile;

@@ -2,14 +2,12 @@
 
 use super::{SOON, inside};
 use anyhow::{Context, Result};
+use dataplane_bench::packet_socket::{self, EVERYTHING};
 use rustix::{
     io::Errno,
     net::{RecvFlags, SendFlags, recv, send, sockopt},
 };
-use std::{
-    io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-};
+use std::os::fd::OwnedFd;
 use xtask::lab::{self, Netns};
 
 /// The bytes of a frame, layer 2.
@@ -33,20 +31,11 @@ impl PacketSocket {
     /// One that collects frames of one `EtherType` as the host's protocols get them: after TC,
     /// without their outermost VLAN tag.
     pub fn open_for(netns: &Netns, interface: &str, ethertype: u16) -> Result<Self> {
-        let bound = || {
-            let index = rustix::net::netdevice::name_to_index(
-                rustix::net::socket(
-                    rustix::net::AddressFamily::INET,
-                    rustix::net::SocketType::DGRAM,
-                    None,
-                )?,
-                interface,
-            )?;
-            let socket = bind(i32::try_from(index)?, ethertype)?;
+        inside(netns, || {
+            let socket = packet_socket::open(interface, ethertype)?;
             sockopt::set_socket_recv_buffer_size_force(&socket, BUFFER)?;
             Ok(Self(socket))
-        };
-        inside(netns, bound).with_context(|| format!("packet socket on {interface}"))
+        })
     }
 
     /// Sends a frame.
@@ -76,31 +65,4 @@ impl PacketSocket {
             Ok(frames.find(|frame| wanted(frame)))
         })
     }
-}
-
-/// `ETH_P_ALL`.
-const EVERYTHING: u16 = 0x0003;
-
-fn bind(index: i32, ethertype: u16) -> io::Result<OwnedFd> {
-    let all = ethertype.to_be();
-    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
-    // SAFETY: takes plain numbers.
-    let fd = unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(all)) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor is new and nobody else's.
-    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: all zero is a valid address of this kind.
-    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    address.sll_family = libc::sa_family_t::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
-    address.sll_protocol = all;
-    address.sll_ifindex = index;
-    let len = libc::socklen_t::try_from(size_of_val(&address)).map_err(io::Error::other)?;
-    // SAFETY: the address lives through the call and `len` is its size.
-    let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) };
-    if bound < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(socket)
 }
