@@ -9,6 +9,7 @@ fn plan() -> Plan {
     Plan {
         records: vec![64],
         policies: vec![64],
+        destinations: 64,
         trials: 2,
         policy_trials: 1,
         packets: 64,
@@ -44,6 +45,8 @@ fn every_figure_is_measured() {
     let wanted = [
         "agent-memory",
         "cold-start",
+        "first-packet",
+        "first-packet-loss",
         "kernel-memory",
         "load-rate",
         "ns-per-packet",

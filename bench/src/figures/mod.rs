@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+pub mod first_packet;
 pub mod load_rate;
 pub mod memory;
 pub mod per_packet;
@@ -45,6 +46,8 @@ pub enum Unit {
     BytesPerMillionRecords,
     /// Bytes.
     Bytes,
+    /// Packets.
+    Packets,
 }
 
 impl fmt::Display for Unit {
@@ -55,6 +58,7 @@ impl fmt::Display for Unit {
             Self::RecordsPerSecond => "records/s",
             Self::BytesPerMillionRecords => "B per 1M records",
             Self::Bytes => "B",
+            Self::Packets => "packets",
         })
     }
 }
@@ -66,6 +70,8 @@ pub struct Plan {
     pub records: Vec<u32>,
     /// Sizes of the policies that a whole `nved` takes from a file.
     pub policies: Vec<u32>,
+    /// New destinations that one tenant sends to.
+    pub destinations: u32,
     /// Repetitions of each figure.
     pub trials: u32,
     /// Repetitions with a whole `nved`, which take minutes at the largest size.
@@ -82,6 +88,7 @@ impl Plan {
         Self {
             records: vec![1024, 65_536],
             policies: vec![4096],
+            destinations: 5000,
             trials: 3,
             policy_trials: 1,
             packets: 4096,
@@ -94,6 +101,7 @@ impl Plan {
         Self {
             records: vec![1024, 65_536, 1 << 20, 1 << 23],
             policies: vec![65_536, 1 << 20],
+            destinations: 100_000,
             trials: 5,
             policy_trials: 2,
             packets: 32_768,
@@ -139,6 +147,7 @@ pub fn measure(plan: &Plan, mut done: impl FnMut(Vec<Figure>) -> Result<()>) -> 
         load_rate::measure,
         memory::measure,
         policy::measure,
+        first_packet::measure,
     ] {
         done(group(plan)?)?;
     }

@@ -133,16 +133,29 @@ fn host() -> Result<Netns> {
     Ok(netns)
 }
 
+/// Two hosts, and a tenant on the first that may have any address of 10.0.0.0/8.
 const HEAD: &str = r#"{"apiVersion":"nve/v1","kind":"Host","metadata":{"name":"host-a"},"spec":{"providerAddresses":[{"address":"192.0.2.1"}]}}
 {"apiVersion":"nve/v1","kind":"Host","metadata":{"name":"host-b"},"spec":{"providerAddresses":[{"address":"192.0.2.2"}]}}
-{"apiVersion":"nve/v1","kind":"VMNetwork","metadata":{"name":"blue"},"spec":{"routingDomainId":"11111111-2222-3333-4444-555555555555","virtualSubnets":[{"name":"large","virtualSubnetId":6001,"prefixes":["10.0.0.0/8"]}]}}
-{"apiVersion":"nve/v1","kind":"Port","metadata":{"name":"vm1","vmNetwork":"blue"},"spec":{"host":"host-a","virtualSubnetId":6001,"macAddress":"02:00:00:00:00:05","customerAddresses":["10.0.0.5"],"attach":{"interface":"vp0"}}}
+{"apiVersion":"nve/v1","kind":"VMNetwork","metadata":{"name":"blue"},"spec":{"routingDomainId":"11111111-2222-3333-4444-555555555555","tableMode":"MODE","virtualSubnets":[{"name":"large","virtualSubnetId":6001,"prefixes":["10.0.0.0/8"]}]}}
+{"apiVersion":"nve/v1","kind":"Port","metadata":{"name":"vm1","vmNetwork":"blue"},"spec":{"host":"host-a","virtualSubnetId":6001,"macAddress":"02:00:0a:00:00:05","customerAddresses":["10.0.0.5"],"attach":ATTACH}}
 "#;
 
 /// One JSON document a line: the only form of a file that may be larger than 64 MiB.
 fn write_policy(path: &std::path::Path, records: u32) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    file.write_all(HEAD.as_bytes())?;
+    write_head(&mut file, "full", r#"{"interface":"vp0"}"#)?;
+    write_records(&mut file, records)?;
+    Ok(file.flush()?)
+}
+
+/// Hosts, tenant and port; `attach` is JSON.
+pub(super) fn write_head(file: &mut impl Write, mode: &str, attach: &str) -> Result<()> {
+    let head = HEAD.replace("MODE", mode).replace("ATTACH", attach);
+    Ok(file.write_all(head.as_bytes())?)
+}
+
+/// Records of the other host, from [`tables::FIRST`] on.
+pub(super) fn write_records(file: &mut impl Write, records: u32) -> Result<()> {
     for (number, ca) in (tables::FIRST..).take(records as usize).enumerate() {
         if number.is_multiple_of(LOOK_EVERY) {
             interrupted()?;
@@ -153,5 +166,5 @@ fn write_policy(path: &std::path::Path, records: u32) -> Result<()> {
             r#"{{"apiVersion":"nve/v1","kind":"LookupRecord","metadata":{{"vmNetwork":"blue"}},"spec":{{"virtualSubnetId":6001,"customerAddress":"{address}","macAddress":"{mac}","providerAddress":"192.0.2.2"}}}}"#
         )?;
     }
-    Ok(file.flush()?)
+    Ok(())
 }

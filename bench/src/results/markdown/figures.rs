@@ -7,7 +7,9 @@ use super::{cell, table};
 use crate::{figures::Figure, results::words, stats::Estimate};
 
 /// Conditions that make the columns of a wide table.
-const ACROSS: [&str; 2] = ["keys", "method"];
+const ACROSS: [&str; 3] = ["keys", "method", "record"];
+/// Figures with one of these stand in a wide table.
+const WIDE: [&str; 2] = ["keys", "record"];
 
 /// All figures of a run; nothing where there are none.
 pub(super) fn section(figures: &[&Figure]) -> String {
@@ -16,10 +18,10 @@ pub(super) fn section(figures: &[&Figure]) -> String {
         return out;
     }
     out += "\n### Figures of one path alone\n\nMedians of so many trials; they are of this machine and this hour.\n\n";
-    let (wide, plain): (Vec<&Figure>, Vec<&Figure>) = figures
-        .iter()
-        .copied()
-        .partition(|figure| figure.parameters.contains_key("keys"));
+    let (wide, plain): (Vec<&Figure>, Vec<&Figure>) = figures.iter().copied().partition(|figure| {
+        WIDE.iter()
+            .any(|name| figure.parameters.contains_key(*name))
+    });
     if !plain.is_empty() {
         table(
             &mut out,
