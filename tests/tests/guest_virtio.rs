@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use dataplane_tests::{
-    net::{SOON, Site, inside, proof},
+    net::{PAIR, SOON, Site, inside, proof, sent_by},
     peer::{FAR, NEAR, TENANTS, exchange, virtio},
 };
 use std::{
@@ -136,5 +136,72 @@ fn xdp_on_too_many_queues_is_refused() {
         attached?;
         ensure!(told.contains("ethtool -L eth0 combined 2"), "{told}");
         Ok(())
+    });
+}
+
+/// Addresses of `blue-vm1` beside its first: each is a source that `host-b` has to ask about.
+const SOURCES: std::ops::Range<u8> = 100..164;
+
+/// Blue has `onDemand` tables, and a VM with many addresses.
+fn on_demand(policy: &str) -> String {
+    let more: Vec<String> = SOURCES.map(|last| format!("10.0.0.{last}")).collect();
+    let all = format!("[{NEAR}, {}]", more.join(", "));
+    let blue = policy.replacen(&format!("[{NEAR}]"), &all, 1);
+    blue.replacen("  virtualSubnets:", "  tableMode: onDemand\n  virtualSubnets:", 1)
+}
+
+/// A datagram from each of the addresses arrives, the first that `host-b` has of it.
+fn from_each_source(site: &Site) -> Result<()> {
+    let receiver = inside(site.vm("blue-vm2"), || Ok(UdpSocket::bind((FAR, 0))?))?;
+    receiver.set_read_timeout(Some(SOON))?;
+    let at = receiver.local_addr()?;
+    for last in SOURCES {
+        let open = || Ok(UdpSocket::bind((format!("10.0.0.{last}"), 0))?);
+        let sender = inside(site.vm("blue-vm1"), open)?;
+        sender.send_to(b"first", at)?;
+        let mut room = [0; 8];
+        let (_, from) = receiver.recv_from(&mut room)?;
+        ensure!(from == sender.local_addr()?, "another datagram, from {from}");
+    }
+    Ok(())
+}
+
+/// Every queue of the NICs has a socket, in the mode that the driver offers.
+fn sockets(site: &Site) -> Result<()> {
+    for host in [0, 1] {
+        let queues = site.queues(host, "eth0")?;
+        ensure!(queues.len() > 1, "queues of host {host}: {queues:?}");
+        for queue in &queues {
+            let mode = queue["mode"].as_str().unwrap_or_default();
+            println!("host {host}, queue {}: {mode}", queue["queue"]);
+            ensure!(mode == "copy" || mode == "zeroCopy", "{queue}");
+        }
+    }
+    Ok(())
+}
+
+/// Misses come from the NIC's queues by sockets of theirs, whatever else the queues carry.
+#[test]
+#[ignore = "needs a guest: cargo xtask test"]
+fn misses_come_by_sockets_on_every_queue() {
+    let Some(_nics) = nics() else { return };
+    proof(up("vdemand", |policy| on_demand(&policy)), |site| {
+        sockets(site)?;
+        from_each_source(site)?;
+        let sources = u64::from(SOURCES.end - SOURCES.start);
+        let punted = site.counter(1, "uplink", "ingress_punted")?;
+        ensure!(punted >= sources, "{punted} punts of {sources} sources");
+        let by_pair = sent_by(site.host(1), PAIR[0])?;
+        let of_port = site.counter(1, "blue/blue-vm2", "egress_punted")?;
+        ensure!(by_pair == of_port, "{by_pair} by the pair, {of_port} of the port");
+        carries_everything(site)?;
+        let (near, far) = (site.vm("blue-vm1"), site.vm("blue-vm2"));
+        many_flows(near, far, FAR)?;
+        many_flows(far, near, NEAR)?;
+        queues_are_busy(site)?;
+        for host in [0, 1] {
+            site.frames_accounted(host)?;
+        }
+        site.conserved()
     });
 }

@@ -1,10 +1,12 @@
 //! Real `nved`s between network namespaces, for the tests of tier 3.
 
 mod attach;
+mod burst;
 mod counts;
 pub mod disk;
 mod kernel;
 mod link;
+mod lookups;
 mod process;
 mod raw;
 mod site;
@@ -17,8 +19,10 @@ mod traffic;
 pub mod watch;
 
 pub use attach::cable;
+pub use burst::Burst;
 pub use kernel::has_tcx;
 pub use link::Link;
+pub use lookups::{Lookups, PAIR, sent_by};
 pub use process::Process;
 pub use raw::{Frame, PacketSocket};
 pub use site::{Site, evidence, proof, refused};

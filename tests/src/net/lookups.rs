@@ -1,0 +1,70 @@
+//! The lookup records that a host's kernel has, and the slow path's queues.
+
+use super::Site;
+use anyhow::{Context, Result, ensure};
+use dataplane_common::abi::lookup::{LookupKey, LookupRecord};
+use dataplane_user::dataplane::{layout::LOOKUP, load::MAPS_FOLDER, maps::Maps};
+use serde_json::Value;
+use std::{collections::BTreeMap, net::Ipv4Addr};
+use xtask::lab::Netns;
+
+/// The upcall pair: the end that programs send into, and the one that `nved` reads.
+pub const PAIR: [&str; 2] = ["nve-up0", "nve-up1"];
+
+/// Records by CA.
+pub type Lookups = BTreeMap<Ipv4Addr, LookupRecord>;
+
+impl Site {
+    /// The records of a virtual subnet in the kernel's table, negative answers among them.
+    pub fn lookups(&self, host: usize, vsid: u32) -> Result<Lookups> {
+        let pin = &self.nves[host].spec().pin;
+        let map = Maps::lookup_at(&pin.join(MAPS_FOLDER).join(LOOKUP))?;
+        let mut found = BTreeMap::new();
+        // A key that is removed meanwhile may start the walk anew: the same records come twice.
+        for key in map.keys() {
+            let key: LookupKey = key?;
+            match map.get(&key, 0) {
+                Ok(entry) if entry.record.vsid == vsid => {
+                    found.insert(Ipv4Addr::from(key.ca), entry.record);
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Of these, the ones of other hosts: what `tableMode: onDemand` is about.
+    pub fn in_use(&self, host: usize, vsid: u32) -> Result<Vec<Ipv4Addr>> {
+        let here = LookupRecord::LOCAL | LookupRecord::GATEWAY | LookupRecord::NEGATIVE;
+        let all = self.lookups(host, vsid)?.into_iter();
+        let remote = all.filter(|(_, record)| !record.has(here));
+        Ok(remote.map(|(ca, _)| ca).collect())
+    }
+
+    /// What the status tells of the slow path's queues on a device.
+    pub fn queues(&self, host: usize, device: &str) -> Result<Vec<Value>> {
+        let status = self.ask(host, &["status"])?;
+        let queues = status["slowPath"]["queues"].as_array().cloned();
+        let queues = queues.with_context(|| format!("no queues in {status}"))?;
+        let of_device = queues.into_iter().filter(|q| q["interface"] == device);
+        Ok(of_device.collect())
+    }
+
+    /// No socket of a host has lost a frame of its memory.
+    pub fn frames_accounted(&self, host: usize) -> Result<()> {
+        let status = self.ask(host, &["status"])?;
+        let queues = status["slowPath"]["queues"].as_array();
+        for queue in queues.context("no queues")? {
+            ensure!(queue["frames"]["lost"] == 0, "{queue}");
+        }
+        Ok(())
+    }
+}
+
+/// Packets that a device has sent, by its own count.
+pub fn sent_by(netns: &Netns, device: &str) -> Result<u64> {
+    let shown = netns.exec(&["ip", "-json", "-s", "link", "show", device])?;
+    let links: Value = serde_json::from_str(&shown.stdout)?;
+    let packets = links[0]["stats64"]["tx"]["packets"].as_u64();
+    packets.with_context(|| format!("no count in {links}"))
+}

@@ -1,0 +1,49 @@
+//! What the programs leave to user space whatever the table mode is: packets that do not fit, and
+//! super-packets that bear an earlier encapsulation.
+
+mod cut;
+mod reencapsulated;
+mod too_big;
+
+use anyhow::Result;
+use dataplane_tests::net::{SOON, Site};
+use xtask::lab::wait_until;
+
+const A: &str = "10.0.0.5";
+const B: &str = "10.0.0.7";
+/// What the path to the other host carries, and how much of it is the tenant's.
+const PATH: &str = "1342";
+const INNER: u16 = 1300;
+/// The ports' own MTU.
+const PORT: u16 = 1500;
+
+/// The demo, ports with an MTU of 1500 bytes, and a way to `host-b` that carries less.
+fn narrow(name: &str) -> Result<Site> {
+    let mut site = Site::bare(name, &["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"])?;
+    let route = [
+        "ip",
+        "route",
+        "add",
+        "192.0.2.2/32",
+        "dev",
+        "eth0",
+        "mtu",
+        PATH,
+    ];
+    site.host(0).exec(&route)?;
+    for host in [0, 1] {
+        site.start(host, "tc")?;
+        let wide = format!("prefixes: [10.0.0.0/24]\n    mtu: {PORT}");
+        let policy = site.demo().replace("prefixes: [10.0.0.0/24]", &wide);
+        site.apply(host, &policy)?;
+    }
+    site.ready()?;
+    Ok(site)
+}
+
+/// Waits until a port has left so many packets to user space.
+fn punted(site: &Site, port: &str, at_least: u64) -> Result<()> {
+    wait_until("punts", SOON, || {
+        Ok((site.counter(0, port, "egress_punted")? >= at_least).then_some(()))
+    })
+}
