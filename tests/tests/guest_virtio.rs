@@ -147,7 +147,11 @@ fn on_demand(policy: &str) -> String {
     let more: Vec<String> = SOURCES.map(|last| format!("10.0.0.{last}")).collect();
     let all = format!("[{NEAR}, {}]", more.join(", "));
     let blue = policy.replacen(&format!("[{NEAR}]"), &all, 1);
-    blue.replacen("  virtualSubnets:", "  tableMode: onDemand\n  virtualSubnets:", 1)
+    blue.replacen(
+        "  virtualSubnets:",
+        "  tableMode: onDemand\n  virtualSubnets:",
+        1,
+    )
 }
 
 /// A datagram from each of the addresses arrives, the first that `host-b` has of it.
@@ -161,7 +165,10 @@ fn from_each_source(site: &Site) -> Result<()> {
         sender.send_to(b"first", at)?;
         let mut room = [0; 8];
         let (_, from) = receiver.recv_from(&mut room)?;
-        ensure!(from == sender.local_addr()?, "another datagram, from {from}");
+        ensure!(
+            from == sender.local_addr()?,
+            "another datagram, from {from}"
+        );
     }
     Ok(())
 }
@@ -193,7 +200,10 @@ fn misses_come_by_sockets_on_every_queue() {
         ensure!(punted >= sources, "{punted} punts of {sources} sources");
         let by_pair = sent_by(site.host(1), PAIR[0])?;
         let of_port = site.counter(1, "blue/blue-vm2", "egress_punted")?;
-        ensure!(by_pair == of_port, "{by_pair} by the pair, {of_port} of the port");
+        ensure!(
+            by_pair == of_port,
+            "{by_pair} by the pair, {of_port} of the port"
+        );
         carries_everything(site)?;
         let (near, far) = (site.vm("blue-vm1"), site.vm("blue-vm2"));
         many_flows(near, far, FAR)?;

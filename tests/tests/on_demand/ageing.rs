@@ -2,7 +2,7 @@
 
 use crate::{A, B, address, ca, knows, site_as, until_in_use};
 use anyhow::ensure;
-use dataplane_tests::net::{Burst, proof, stream::Stream};
+use dataplane_tests::net::{Burst, ping, proof, stream::Stream};
 
 /// A stamp says 1.07 s: an idle time below that would take what is in use for idle.
 const IDLE: [&str; 2] = ["--idle-seconds", "3"];
@@ -16,6 +16,7 @@ fn idle_records_leave_and_used_ones_stay() {
         for to in [B, &once] {
             knows(site, to)?;
         }
+        ping(site.vm("blue-vm1"), B, 56)?;
         let stream = Stream::start(vm1, vm2, B, 1000)?;
         stream.flows(10)?;
         for _ in 0..2 {

@@ -1,6 +1,6 @@
 //! What changes in the store while the kernel has it in use.
 
-use crate::{A, B, BLUE, RED, ca, policy, site, until_in_use};
+use crate::{A, B, BLUE, RED, ca, policy, site, site_as, until_in_use};
 use anyhow::{Context, Result, ensure};
 use dataplane_common::abi::lookup::LookupRecord;
 use dataplane_tests::net::{SOON, Site, ping, proof, stream::Stream};
@@ -87,7 +87,9 @@ fn a_vm_that_moves_is_followed() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_mode_changes_under_traffic() {
-    proof(site("odmode", "tc"), |site| {
+    // The records go with the mode, and whatever a sender has ready by then waits.
+    let room = ["--hold-per-destination", "1024"];
+    proof(site_as("odmode", "tc", &room), |site| {
         let partial = policy(site);
         let full = partial.replace("  tableMode: onDemand\n", "");
         let stream = |from: &str, to: &str| Stream::start(site.vm(from), site.vm(to), B, 5000);

@@ -43,6 +43,7 @@ fn pair_is(site: &Site, host: usize, names: [&str; 2]) -> Result<()> {
 fn the_pair_comes_back_whatever_happens_to_it() {
     proof(site("oddev", "tc"), |site| {
         let host = site.host(0);
+        ping(site.vm("blue-vm1"), B, 56)?;
         let stream = Stream::start(site.vm("blue-vm1"), site.vm("blue-vm2"), B, 2000)?;
         stream.flows(100)?;
         let first = Link::named(host, PAIR[0])?.index;

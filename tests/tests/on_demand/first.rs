@@ -6,6 +6,7 @@ use dataplane_tests::net::{
     Burst, Frame, PAIR, PacketSocket, SOON, Site, inside, ping, proof, sent_by, tcp, udp,
 };
 use std::net::UdpSocket;
+use xtask::lab::wait_until;
 
 const ARP: u16 = 0x0806;
 const IPV4: u16 = 0x0800;
@@ -160,12 +161,11 @@ fn many_flows_ask_once() {
             receiver.recv(&mut [0; 8])?;
         }
         until_in_use(site, 0, &[&to])?;
-        let told = site.ask(0, &["status"])?;
-        ensure!(
-            told["slowPath"]["recordsInUse"] == 1,
-            "{}",
-            told["slowPath"]
-        );
+        wait_until("one record in the status", SOON, || {
+            let told = &site.ask(0, &["status"])?["slowPath"];
+            ensure!(told["recordsInUse"] == 1, "{told}");
+            Ok(Some(()))
+        })?;
         nothing_dropped(site)
     });
 }

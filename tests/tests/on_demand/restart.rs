@@ -2,7 +2,7 @@
 
 use crate::{A, B, PORTS, address, knows, site, until_in_use};
 use anyhow::{Result, ensure};
-use dataplane_tests::net::{Burst, Site, inside, proof, stream::Stream};
+use dataplane_tests::net::{Burst, Site, inside, ping, proof, stream::Stream};
 use std::net::UdpSocket;
 
 const PER_SECOND: u32 = 5000;
@@ -28,6 +28,7 @@ fn ends(site: &mut Site, host: usize, by_signal: bool) -> Result<()> {
 
 fn goes_and_comes(name: &str, mode: &str) {
     proof(site(name, mode), |site| {
+        ping(site.vm("blue-vm1"), B, 56)?;
         let stream = Stream::start(site.vm("blue-vm1"), site.vm("blue-vm2"), B, PER_SECOND)?;
         stream.flows(100)?;
         until_in_use(site, 0, &[B])?;

@@ -10,6 +10,9 @@ use dataplane_tests::net::{Frame, PacketSocket, SOON, Site, inside, proof};
 use std::{net::UdpSocket, os::fd::AsRawFd};
 use xtask::lab::Netns;
 
+/// `host-a`, whose way to the other host is narrow.
+const NEAR: [u8; 4] = [192, 0, 2, 1];
+
 /// Lets the kernel of the sender cut what its own interface does not carry, without DF.
 fn may_be_cut(socket: &UdpSocket) -> Result<()> {
     let value = libc::IP_PMTUDISC_DONT;
@@ -56,6 +59,7 @@ fn cut_inside(frames: &[Frame]) -> Result<()> {
     let outer: Vec<&Frame> = frames
         .iter()
         .filter(|frame| frame.get(12..14) == Some(&[8, 0]) && frame.get(23) == Some(&47))
+        .filter(|frame| frame.get(26..30) == Some(&NEAR))
         .collect();
     for frame in &outer {
         // DF alone: neither more fragments nor an offset.

@@ -52,8 +52,8 @@ fn router(site: &Site) -> Result<()> {
         ("tap-red", "eth1", "02:00:00:00:00:09", "10.1.0.9/24"),
     ] {
         let mut link = host.command("ip");
-        link.args(["link", "add", near, "mtu", "1500", "type", "veth", "peer"]);
-        link.args(["name", far, "mtu", "1500", "address", mac, "netns"]);
+        link.args(["link", "add", near, "mtu", "1558", "type", "veth", "peer"]);
+        link.args(["name", far, "mtu", "1558", "address", mac, "netns"]);
         run(link.arg(vm.path()))?;
         host.exec(&["ip", "link", "set", near, "up"])?;
         vm.exec(&["ip", "link", "set", far, "up"])?;
@@ -74,7 +74,8 @@ fn site() -> Result<Site> {
     }
     site.ready()?;
     for (vm, other) in [("blue-vm1", RED), ("red-vm1", BLUE)] {
-        site.vm(vm).exec(&["ip", "route", "add", other, "dev", "eth0"])?;
+        site.vm(vm)
+            .exec(&["ip", "route", "add", other, "dev", "eth0"])?;
     }
     Ok(site)
 }
@@ -97,7 +98,10 @@ fn super_packets_pass_the_overlay_twice() {
         wait_until("punts of super-packets", SOON, || {
             Ok((encapsulated(site)? > 0).then_some(()))
         })?;
-        ensure!(site.counter(1, ROUTER, "egress_reinjected")? > 0, "nothing went on");
+        ensure!(
+            site.counter(1, ROUTER, "egress_reinjected")? > 0,
+            "nothing went on"
+        );
         for host in [0, 1] {
             site.frames_accounted(host)?;
         }
