@@ -1,12 +1,12 @@
 //! The lookup records that a host's kernel has, and the slow path's queues.
 
-use super::Site;
+use super::{SOON, Site};
 use anyhow::{Context, Result, ensure};
 use dataplane_common::abi::lookup::{LookupKey, LookupRecord};
 use dataplane_user::dataplane::{layout::LOOKUP, load::MAPS_FOLDER, maps::Maps};
 use serde_json::Value;
 use std::{collections::BTreeMap, net::Ipv4Addr};
-use xtask::lab::Netns;
+use xtask::lab::{Netns, wait_until};
 
 /// The upcall pair: the end that programs send into, and the one that `nved` reads.
 pub const PAIR: [&str; 2] = ["nve-up0", "nve-up1"];
@@ -50,6 +50,31 @@ impl Site {
         Ok(of_device.collect())
     }
 
+    /// What the programs left to user space was given back to them, or its end there is counted.
+    /// Not for packets that were cut.
+    pub fn given_back(&self, host: usize) -> Result<()> {
+        wait_until("the end of every punt", SOON, || {
+            let status = self.ask(host, &["status"])?;
+            let refused = sum(&status["slowPath"]["queues"], "refused", |_| true);
+            let counters = self.ask(host, &["get", "counters"])?;
+            let count = |what: &str| {
+                let of_name = |item: &Value| {
+                    let name = item["counter"].as_str().unwrap_or_default();
+                    name.ends_with(what)
+                };
+                sum(&counters["items"], "packets", of_name)
+            };
+            let drops = self.ask(host, &["get", "drops"])?;
+            let ended = sum(&drops["items"], "inUserSpace", |_| true);
+            let (punted, back) = (count("_punted"), count("_reinjected"));
+            ensure!(
+                punted == back + ended + refused,
+                "{punted} punted; {back} back, {ended} dropped, {refused} refused"
+            );
+            Ok(Some(()))
+        })
+    }
+
     /// No socket of a host has lost a frame of its memory.
     pub fn frames_accounted(&self, host: usize) -> Result<()> {
         let status = self.ask(host, &["status"])?;
@@ -59,6 +84,14 @@ impl Site {
         }
         Ok(())
     }
+}
+
+fn sum(list: &Value, key: &str, wanted: impl Fn(&Value) -> bool) -> u64 {
+    let items = list.as_array().into_iter().flatten();
+    let numbers = items
+        .filter(|item| wanted(item))
+        .filter_map(|item| item[key].as_u64());
+    numbers.sum()
 }
 
 /// Packets that a device has sent, by its own count.

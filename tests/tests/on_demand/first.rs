@@ -1,6 +1,8 @@
 //! First packets: what they fetch, and that they arrive.
 
-use crate::{A, B, PORTS, RED, address, ca, knows, nothing_dropped, site, until_in_use};
+use crate::{
+    A, B, PORTS, RED, VMS, address, ca, knows, nothing_dropped, policy, site, until_in_use,
+};
 use anyhow::{Result, ensure};
 use dataplane_tests::net::{
     Burst, Frame, PAIR, PacketSocket, SOON, Site, inside, ping, proof, sent_by, tcp, udp,
@@ -97,12 +99,17 @@ fn first_packets(name: &str, mode: &str) {
             "no punts of blue"
         );
         by_which_socket(site, mode)?;
-        nothing_dropped(site)?;
-        for host in [0, 1] {
-            site.frames_accounted(host)?;
-        }
-        site.conserved()
+        all_accounted(site)
     });
+}
+
+fn all_accounted(site: &Site) -> Result<()> {
+    nothing_dropped(site)?;
+    for host in [0, 1] {
+        site.frames_accounted(host)?;
+        site.given_back(host)?;
+    }
+    site.conserved()
 }
 
 /// From an uplink in XDP mode packets come by its own sockets, and only the ports' by the pair.
@@ -137,6 +144,28 @@ fn first_packets_arrive_with_tc_uplinks() {
 #[ignore = "needs root: cargo xtask test"]
 fn first_packets_arrive_with_xdp_uplinks() {
     first_packets("odxdp", "xdp");
+}
+
+/// What a port in XDP mode misses goes on to the TC program, and from there to user space.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn first_packets_arrive_from_ports_at_xdp() {
+    proof(site("odports", "xdp"), |site| {
+        let at_xdp = policy(site).replace("  attach:", "  mode: xdp\n  attach:");
+        for host in [0, 1] {
+            site.apply(host, &at_xdp)?;
+        }
+        site.ready()?;
+        for vm in VMS {
+            site.vm(vm).exec(&["ethtool", "-K", "eth0", "tx", "off"])?;
+        }
+        each_kind(site)?;
+        ensure!(
+            site.counter(0, PORTS[0], "egress_reinjected")? >= 4,
+            "no punts of blue"
+        );
+        all_accounted(site)
+    });
 }
 
 /// Many flows in the same moment to one CA: one record, and nothing of any of them is lost.

@@ -33,6 +33,9 @@ fn a_packet_too_many_is_counted() {
             arrived + full == sent,
             "{sent} sent, {arrived} arrived, {full} dropped"
         );
+        for host in [0, 1] {
+            site.given_back(host)?;
+        }
         site.conserved()
     });
 }
@@ -68,6 +71,9 @@ fn a_port_asks_no_more_than_its_share() {
         ensure!((BURST..FLOOD / 10).contains(&punted), "{punted} punts");
         ping(site.vm("blue-vm2"), crate::A, 56)?;
         ping(site.vm("red-vm1"), crate::B, 56)?;
+        for host in [0, 1] {
+            site.given_back(host)?;
+        }
         site.conserved()
     });
 }

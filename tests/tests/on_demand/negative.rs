@@ -51,6 +51,7 @@ fn nobody_is_an_answer_for_a_while() {
         })?;
         refused(site, 3)?;
         ensure!(site.drops(0)?.len() == 1, "{:?}", site.drops(0)?);
+        site.given_back(0)?;
         site.conserved()
     });
 }

@@ -86,7 +86,7 @@ fn cut_inside(frames: &[Frame]) -> Result<()> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn the_receiver_puts_together_what_was_cut() {
-    proof(narrow("spcut"), |site: &mut Site| {
+    proof(narrow("spcut", "tc"), |site: &mut Site| {
         let (vm1, vm2) = (site.vm("blue-vm1"), site.vm("blue-vm2"));
         let wire = PacketSocket::open(site.host(1), "eth0")?;
         for bytes in [1400, 1472, 1500, 9000] {

@@ -18,7 +18,7 @@ const INNER: u16 = 1300;
 const PORT: u16 = 1500;
 
 /// The demo, ports with an MTU of 1500 bytes, and a way to `host-b` that carries less.
-fn narrow(name: &str) -> Result<Site> {
+fn narrow(name: &str, mode: &str) -> Result<Site> {
     let mut site = Site::bare(name, &["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"])?;
     let route = [
         "ip",
@@ -32,12 +32,15 @@ fn narrow(name: &str) -> Result<Site> {
     ];
     site.host(0).exec(&route)?;
     for host in [0, 1] {
-        site.start(host, "tc")?;
+        site.start(host, mode)?;
         let wide = format!("prefixes: [10.0.0.0/24]\n    mtu: {PORT}");
         let policy = site.demo().replace("prefixes: [10.0.0.0/24]", &wide);
         site.apply(host, &policy)?;
     }
     site.ready()?;
+    if mode == "xdp" {
+        site.like_wires()?;
+    }
     Ok(site)
 }
 

@@ -94,8 +94,19 @@ fn gateway_mac(vm: &Netns) -> Result<[u8; 6]> {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn the_sender_is_told_and_goes_by_it() {
-    proof(narrow("sptold"), |site| {
+fn the_sender_is_told_with_tc_uplinks() {
+    told("sptold", "tc");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn the_sender_is_told_with_xdp_uplinks() {
+    told("sptoldx", "xdp");
+}
+
+/// The sender hears of the path's MTU, and goes by it.
+fn told(name: &str, mode: &str) {
+    proof(narrow(name, mode), |site| {
         let (vm1, vm2) = (site.vm("blue-vm1"), site.vm("blue-vm2"));
         let gateway = gateway_mac(vm1)?;
         let wire = PacketSocket::open(vm1, "eth0")?;
@@ -132,7 +143,7 @@ fn the_sender_is_told_and_goes_by_it() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn tcp_finds_the_path_mtu_by_itself() {
-    proof(narrow("sptcp"), |site| {
+    proof(narrow("sptcp", "tc"), |site| {
         let (vm1, vm2) = (site.vm("red-vm1"), site.vm("red-vm2"));
         tcp(vm1, vm2, B, 5_000_000)?;
         ensure!(path_mtu(vm1, B)? == Some(INNER), "{:?}", path_mtu(vm1, B)?);
@@ -145,7 +156,7 @@ fn tcp_finds_the_path_mtu_by_itself() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_flood_of_them_gets_few_answers() {
     const SENT: u64 = 1000;
-    proof(narrow("spflood"), |site| {
+    proof(narrow("spflood", "tc"), |site| {
         let vm1 = site.vm("blue-vm1");
         let wire = PacketSocket::open(vm1, "eth0")?;
         let socket = inside(vm1, || Ok(UdpSocket::bind("0.0.0.0:0")?))?;
