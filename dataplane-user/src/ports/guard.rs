@@ -34,6 +34,8 @@ impl Reserved {
             format!("bears provider address {address} of this host")
         } else if names::is_port(&device.alias) {
             format!("is already of a port ({})", device.alias)
+        } else if names::is_upcall(&device.alias) {
+            "is an end of the upcall pair".to_owned()
         } else {
             return None;
         };
@@ -74,6 +76,8 @@ mod tests {
         assert!(refusal("lo", 1, "").is_some_and(|why| why.contains("is the loopback")));
         let alias = "nve host-b port blue/vm1";
         assert!(refusal("nve0", 3, alias).is_some_and(|why| why.contains(alias)));
+        let alias = names::upcall("host-b", "near");
+        assert!(refusal("nve-up0", 5, &alias).is_some_and(|why| why.contains("upcall pair")));
         assert_eq!(refusal("tap7", 4, "of vm7"), None);
     }
 }

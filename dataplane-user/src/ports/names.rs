@@ -29,10 +29,17 @@ pub fn is_ours(host: &str, alias: &str) -> bool {
 
 /// Whether a device with this alias is an end of the upcall pair of another host than this.
 pub fn is_upcall_of_another(host: &str, alias: &str) -> bool {
-    let owner = alias
-        .strip_prefix("nve ")
-        .and_then(|rest| rest.split_once(" upcall "));
-    owner.is_some_and(|(owner, _)| owner != host)
+    upcall_owner(alias).is_some_and(|owner| owner != host)
+}
+
+/// Whether a device with this alias is an end of the upcall pair of any nved.
+pub fn is_upcall(alias: &str) -> bool {
+    upcall_owner(alias).is_some()
+}
+
+fn upcall_owner(alias: &str) -> Option<&str> {
+    let (host, _) = alias.strip_prefix("nve ")?.split_once(" upcall ")?;
+    Some(host)
 }
 
 /// Whether a device with this alias was made by any nved.
