@@ -53,6 +53,8 @@ pub struct SlowPath {
     /// The way to the upcall pair's worker, for the others; its end, for whichever worker has it.
     lane: (Lane, Receiver<Returned>),
     pair_bell: Arc<OwnedFd>,
+    /// How an upcall pair was that is gone.
+    former_pair: Option<Health>,
     /// Places in `XSKS` of an uplink's first queue, by ifindex.
     places: BTreeMap<u32, u32>,
 }
@@ -96,6 +98,7 @@ impl SlowPath {
             stations: BTreeMap::new(),
             lane: Lane::new(pair_bell.clone()),
             pair_bell,
+            former_pair: None,
             places: BTreeMap::new(),
         })
     }
@@ -214,7 +217,10 @@ impl SlowPath {
         };
         let seats = uplinks.iter().flat_map(of_uplink).chain(pair);
         let seats: BTreeSet<Seat> = seats.collect();
-        self.stations.retain(|seat, _| seats.contains(seat));
+        let gone: Vec<Seat> = self.stations.keys().copied().collect();
+        for seat in gone.into_iter().filter(|seat| !seats.contains(seat)) {
+            self.leave(seat);
+        }
         for seat in seats {
             if !self.stations.contains_key(&seat) {
                 let station = self.station(seat)?;
@@ -224,6 +230,17 @@ impl SlowPath {
         Ok(&self.places)
     }
 
+    /// Ends a station. What the upcall pair's told goes on with that of the next pair.
+    fn leave(&mut self, seat: Seat) {
+        let Some(station) = self.stations.remove(&seat) else {
+            return;
+        };
+        let told = station.end();
+        if seat.place == PAIR {
+            self.former_pair = Some(told);
+        }
+    }
+
     fn station(&self, seat: Seat) -> io::Result<Station> {
         let (queue, bell) = if seat.place == PAIR {
             (Queue::Pair(self.lane.1.clone()), self.pair_bell.clone())
@@ -231,7 +248,8 @@ impl SlowPath {
             let lane = self.lane.0.clone();
             (Queue::Uplink(seat.ifindex, lane), bell()?)
         };
-        let room = (self.limits, &*self.pin, bell);
+        let former = self.former_pair.as_ref().filter(|_| seat.place == PAIR);
+        let room = (self.limits, &*self.pin, bell, former);
         Station::start(seat, queue, self.office.clone(), room)
     }
 

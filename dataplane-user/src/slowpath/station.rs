@@ -77,6 +77,7 @@ struct Desk {
     control: Control,
     limits: Limits,
     health: Arc<Mutex<Health>>,
+    takes_over: bool,
 }
 
 /// Between two attempts, at first and at most.
@@ -91,19 +92,20 @@ pub fn bell() -> io::Result<Arc<OwnedFd>> {
 }
 
 impl Station {
-    /// Starts the thread, and waits until it has tried to open a socket. `pin`: the folder of the pinned maps; `bell` wakes it.
+    /// Starts the thread, and waits until it has tried to open a socket. `pin`: the folder of the pinned maps;
+    /// `bell` wakes it; `former`: of the station whose work it takes over, if there was one.
     pub fn start(
         seat: Seat,
         queue: Queue,
         office: Office,
-        (limits, pin, bell): (Limits, &Path, Arc<OwnedFd>),
+        (limits, pin, bell, former): (Limits, &Path, Arc<OwnedFd>, Option<&Health>),
     ) -> io::Result<Self> {
         let control = Control {
             bell,
             stop: Arc::new(AtomicBool::new(false)),
             restart: Arc::new(AtomicBool::new(false)),
         };
-        let health: Arc<Mutex<Health>> = Arc::default();
+        let health = Arc::new(Mutex::new(former.cloned().unwrap_or_default()));
         let desk = Desk {
             seat,
             sockets: pin.join(MAPS_FOLDER).join("XSKS"),
@@ -112,6 +114,7 @@ impl Station {
             control: control.clone(),
             limits,
             health: health.clone(),
+            takes_over: former.is_some(),
         };
         let name = format!("nve-up-{}-{}", seat.ifindex, seat.queue);
         let thread = thread::Builder::new().name(name);
@@ -136,6 +139,13 @@ impl Station {
     /// How it is.
     pub fn health(&self) -> Health {
         lock(&self.health).clone()
+    }
+
+    /// Ends it; how it was in the end.
+    pub fn end(self) -> Health {
+        let health = self.health.clone();
+        drop(self);
+        lock(&health).clone()
     }
 
     /// Ends the worker and its socket; what waits in it is dropped and counted, and the station
@@ -169,7 +179,7 @@ impl Desk {
         mut open: impl FnMut() -> io::Result<(C, Mode)>,
     ) {
         let (mut pause, longest) = PAUSE;
-        let mut first = true;
+        let mut first = !self.takes_over;
         while !self.stopped() {
             let begun = Instant::now();
             let opened = open();
