@@ -53,6 +53,11 @@ fn the_pair_comes_back_whatever_happens_to_it() {
         })?;
         pair_is(site, 0, PAIR)?;
         works(site, 100)?;
+        let queues = site.queues(0, PAIR[1])?;
+        ensure!(
+            queues[0]["restarts"].as_u64() >= Some(1),
+            "not counted: {queues:?}"
+        );
         for end in [PAIR[1], PAIR[0]] {
             ip(host, &["link", "set", end, "down"])?;
             wait_until("the end to be up again", SOON, || {
@@ -101,6 +106,23 @@ fn ping_again(site: &Site) -> Result<()> {
     wait_until("pings again", SOON, || {
         ping(site.vm("blue-vm1"), B, 56).map(Some)
     })
+}
+
+/// Each end of the pair is refused to a port, and goes on.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn no_port_takes_an_end_of_the_pair() {
+    proof(site("odguard", "tc"), |site| {
+        for end in PAIR {
+            let at_end = site.demo_at(&format!("{{interface: {end}}}"));
+            site.apply(0, &crate::on_demand(&at_end))?;
+            let waits = site.becomes(0, "blue/blue-vm1", "Pending")?;
+            ensure!(waits.contains("upcall pair"), "it waits for {waits:?}");
+        }
+        site.apply(0, &policy(site))?;
+        site.ready()?;
+        works(site, 100)
+    });
 }
 
 /// A device of others with our name, and a second `nved` in the same namespace.
