@@ -106,7 +106,10 @@ fn a_host_that_is_renamed_leaves_no_port_unguarded() {
         wait_until("the former veths to go", SOON, || {
             let links = site.host(0).exec(&["ip", "-details", "link"])?.stdout;
             ensure!(!links.contains("alias nve host-a "), "{links}");
-            ensure!(links.matches("alias nve host-c ").count() == 2, "{links}");
+            ensure!(
+                links.matches("alias nve host-c port ").count() == 2,
+                "{links}"
+            );
             Ok(Some(()))
         })?;
         ping(site.vm("blue-vm1"), B, 56)?;
