@@ -129,9 +129,11 @@ fn every_drop_reason_has_a_negative_fixture() {
     let mut covered: BTreeSet<DropReason> = all
         .iter()
         .flatten()
-        .filter_map(|fixture| match fixture.want {
-            Want::Dropped(_, reason) => Some(reason),
-            _ => None,
+        .filter_map(|fixture| {
+            if let Want::Dropped(_, reason) = fixture.want {
+                return Some(reason);
+            }
+            None
         })
         .collect();
     covered.extend(NOT_BY_PACKET.map(|(reason, _)| reason));

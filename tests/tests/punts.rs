@@ -164,7 +164,7 @@ fn stamps(programs: &Programs) -> [u32; 4] {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn a_hit_is_noted_at_the_record_in_use_alone() -> Result<()> {
+fn a_hit_is_noted_at_the_record_in_use_alone() {
     let hit = udp(A, REMOTE, 30);
     let source_hit = received(BLUE, PEER, 0, &udp(REMOTE, A, 30));
     let others = [
@@ -204,18 +204,17 @@ fn a_hit_is_noted_at_the_record_in_use_alone() -> Result<()> {
             assert_ne!(programs.entry(key).stamp, 0);
         }
     }
-    Ok(())
 }
 
 #[test]
 fn every_punt_has_a_fixture_of_its_own() {
     let of = |fixtures: Vec<Fixture>| -> BTreeSet<Punt> {
-        let punts = fixtures
-            .into_iter()
-            .filter_map(|fixture| match fixture.want {
-                Want::Punted(_, punt, _) => Some(punt),
-                _ => None,
-            });
+        let punts = fixtures.into_iter().filter_map(|fixture| {
+            if let Want::Punted(_, punt, _) = fixture.want {
+                return Some(punt);
+            }
+            None
+        });
         punts.collect()
     };
     assert!(of(slow_path::punted()).iter().eq(Punt::ALL));

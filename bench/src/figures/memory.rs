@@ -53,6 +53,10 @@ pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
 }
 
 /// What every kind of our maps has.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum is the library's; we have five kinds of it"
+)]
 const fn data(map: &Map) -> Option<&MapData> {
     match map {
         Map::Array(data)

@@ -203,7 +203,9 @@ impl InUse {
                     Change::Put(key, record) if record.has(LookupRecord::ON_DEMAND) => {
                         let due = domain.entries.get(&key).map(|entry| entry.due);
                         let entry = due.map(|due| Entry { record, due });
-                        entry.into_iter().for_each(|entry| domain.put(key, entry));
+                        if let Some(entry) = entry {
+                            domain.put(key, entry);
+                        }
                     }
                     // It is in the table whether in use or not from now on, or not at all.
                     Change::Put(key, _) | Change::Delete(key) => domain.forget(key),
@@ -233,9 +235,10 @@ impl InUse {
                 let Some(entry) = domain.entries.get(&key).copied() else {
                     break;
                 };
-                let rest = match entry.record.has(LookupRecord::NEGATIVE) {
-                    true => Duration::ZERO,
-                    false => life.saturating_sub(idle(&key)),
+                let rest = if entry.record.has(LookupRecord::NEGATIVE) {
+                    Duration::ZERO
+                } else {
+                    life.saturating_sub(idle(&key))
                 };
                 if rest.is_zero() {
                     domain.forget(key);

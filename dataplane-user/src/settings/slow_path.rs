@@ -21,6 +21,10 @@ pub struct SlowPathFlags {
     /// Packets that a port may send to user space at once [default: 256]
     #[arg(long, value_name = "N")]
     pub punt_burst: Option<u32>,
+    /// Let sockets on uplinks share the driver's memory where it can; each restart of nved then
+    /// stops the uplink's queues for a moment [default: false]
+    #[arg(long, value_name = "BOOL")]
+    pub zero_copy: Option<bool>,
     /// Packets that wait for one destination, on each queue [default: 8]
     #[arg(long, value_name = "N")]
     pub hold_per_destination: Option<u32>,
@@ -71,6 +75,7 @@ impl SlowPathFlags {
         Self {
             punt_rate: self.punt_rate.or(others.punt_rate),
             punt_burst: self.punt_burst.or(others.punt_burst),
+            zero_copy: self.zero_copy.or(others.zero_copy),
             hold_per_destination: self.hold_per_destination.or(others.hold_per_destination),
             hold_per_tenant: self.hold_per_tenant.or(others.hold_per_tenant),
             hold_in_all: self.hold_in_all.or(others.hold_in_all),
@@ -95,6 +100,7 @@ impl SlowPathFlags {
         Ok(Limits {
             punt_rate: number("punt-rate", self.punt_rate, whole.punt_rate, RATES)?,
             punt_burst: number("punt-burst", self.punt_burst, whole.punt_burst, BURSTS)?,
+            zero_copy: self.zero_copy.unwrap_or(whole.zero_copy),
             hold: self.hold()?,
             budget: budget::Rates {
                 all: number("budget-rate", self.budget_rate, whole.budget.all, BUDGETS)?,

@@ -188,7 +188,7 @@ mod tests {
             counts.reinjected(1, Duration::from_micros(100));
         }
         counts.punted(1, Punt::Oversize);
-        counts.reinjected(1, Duration::from_micros(1000));
+        counts.reinjected(1, Duration::from_millis(1));
         counts.punted(2, Punt::Miss);
         counts.dropped((Some(2), 7), DropReason::HoldFull, 60);
         counts.answered(2);

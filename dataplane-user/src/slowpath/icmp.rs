@@ -5,7 +5,7 @@ use dataplane_common::{
     wire::{ether, ipv4},
 };
 use etherparse::{
-    Icmpv4Type, IpDscp, IpHeaders, IpNumber, Ipv4Header, PacketBuilder, icmpv4,
+    Icmpv4Type, IpDscp, IpHeaders, IpNumber, Ipv4Extensions, Ipv4Header, PacketBuilder, icmpv4,
     icmpv4::DestUnreachableHeader,
 };
 
@@ -41,7 +41,7 @@ pub fn fragmentation_needed(frame: &[u8], gateway: Gateway, mtu: u16) -> Option<
     let answer = PacketBuilder::ethernet2(gateway.mac.0, sender)
         .ip(IpHeaders::Ipv4(
             to(header.source, gateway)?,
-            Default::default(),
+            Ipv4Extensions::default(),
         ))
         .icmpv4(Icmpv4Type::DestinationUnreachable(told));
     let mut bytes = Vec::with_capacity(answer.size(quoted.len()));
@@ -51,7 +51,7 @@ pub fn fragmentation_needed(frame: &[u8], gateway: Gateway, mtu: u16) -> Option<
 
 fn may_be_answered(header: &Ipv4Header, payload: &[u8]) -> bool {
     let first = header.fragment_offset.value() == 0;
-    let error = header.protocol == IpNumber::ICMP && payload.first().is_none_or(is_error);
+    let error = header.protocol == IpNumber::ICMP && payload.first().copied().is_none_or(is_error);
     let [from, ..] = header.source;
     let [to, ..] = header.destination;
     let nobody = from == 0 || from == 127 || from >= 224;
@@ -59,9 +59,9 @@ fn may_be_answered(header: &Ipv4Header, payload: &[u8]) -> bool {
 }
 
 /// Query messages may be answered.
-const fn is_error(kind: &u8) -> bool {
+const fn is_error(kind: u8) -> bool {
     matches!(
-        *kind,
+        kind,
         icmpv4::TYPE_DEST_UNREACH
             | icmpv4::TYPE_SOURCE_QUENCH
             | icmpv4::TYPE_REDIRECT

@@ -38,6 +38,12 @@ pub struct Limits {
     pub punt_rate: u32,
     /// Punts of a port that may come at once.
     pub punt_burst: u32,
+    /// Sockets on uplinks share the driver's memory, where it can.
+    ///
+    /// Off by default: the driver then hands over its whole queue. Every packet that is forwarded
+    /// without user space is copied out of the shared memory, and the queue stops for a moment when
+    /// a socket comes or goes, that is, with each restart of `nved`.
+    pub zero_copy: bool,
     /// Packets that wait for an answer.
     pub hold: HoldLimits,
     /// Packets a second of all tenants, for each queue.
@@ -51,6 +57,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         punt_rate: 2000,
         punt_burst: 256,
+        zero_copy: false,
         hold: HoldLimits::DEFAULT,
         budget: budget::Rates::DEFAULT,
         lives: Lives::DEFAULT,

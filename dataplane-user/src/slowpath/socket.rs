@@ -116,10 +116,10 @@ impl Xsk {
         self.mode
     }
 
-    /// A socket on a queue. The kernel takes the driver's own memory where the driver can, and copies
-    /// where not. Asked for one and then for the other, it would charge the memory of both to the
-    /// limit on locked memory, as it lets go of the first a little later.
-    pub fn open(ifindex: u32, queue: u32) -> io::Result<Self> {
+    /// A socket on a queue. With `zero_copy` the kernel takes the driver's own memory where the
+    /// driver can, and copies where not. Asked for one and then for the other, it would charge the
+    /// memory of both to the limit on locked memory, as it lets go of the first a little later.
+    pub fn open(ifindex: u32, queue: u32, zero_copy: bool) -> io::Result<Self> {
         let memory = UmemCfgBuilder {
             frame_size: FrameSize::FourK,
             frame_count: FRAMES,
@@ -135,7 +135,10 @@ impl Xsk {
         let rings = rings.build().map_err(io::Error::other)?;
         let mut builder = XdpSocketBuilder::new().map_err(io::Error::other)?;
         let made = builder.build_wakable_rings(&umem, rings);
-        let (rings, flags) = made.map_err(io::Error::other)?;
+        let (rings, mut flags) = made.map_err(io::Error::other)?;
+        if !zero_copy {
+            flags.force_copy();
+        }
         let socket = builder.bind(NicIndex::new(ifindex), queue, flags);
         let socket = socket.map_err(bind_error)?;
         let mode = mode_of(&socket)?;

@@ -24,7 +24,7 @@ use super::{
     hold::Hold,
     lane::ring,
     socket::{Account, Channel, Mode, Xsk},
-    worker::{Control, Office, Queue, Worker},
+    worker::{Control, End, Office, Queue, Worker},
 };
 use crate::dataplane::{load::MAPS_FOLDER, maps::Maps};
 
@@ -192,11 +192,11 @@ impl Desk {
             });
             // Only the first is waited for.
             let _ = tried.try_send(());
-            if let Ok((socket, _)) = opened {
+            let wanted = opened.is_ok_and(|(socket, _)| {
                 first = false;
-                self.work(socket);
-            }
-            if begun.elapsed() > longest {
+                self.work(socket)
+            });
+            if wanted || begun.elapsed() > longest {
                 pause = PAUSE.0;
             }
             self.rest(pause);
@@ -210,15 +210,16 @@ impl Desk {
             queue,
             place,
         } = self.seat;
-        let socket = Xsk::open(ifindex, queue)?;
+        let zero_copy = self.limits.zero_copy;
+        let socket = Xsk::open(ifindex, queue, zero_copy)?;
         let mut sockets = Maps::sockets_at(&self.sockets).map_err(io::Error::other)?;
         let placed = sockets.set(place, socket.descriptor().as_raw_fd(), 0);
         placed.map_err(io::Error::other)?;
         Ok(socket)
     }
 
-    /// Until the socket or the worker fails, or it is told to stop.
-    fn work<C: Channel>(&self, socket: C) {
+    /// Until the socket or the worker fails, or somebody wants it to end; whether that was it.
+    fn work<C: Channel>(&self, socket: C) -> bool {
         let room = (
             Hold::new(self.limits.hold),
             Budgets::new(self.limits.budget),
@@ -236,13 +237,18 @@ impl Desk {
                 health.refused = before + refused;
             })
         }));
-        let trouble = match ended {
-            Ok(Ok(())) => String::new(),
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => format!("the worker panicked: {}", said(&*panic)),
+        self.vacate();
+        if ended.is_ok() {
+            worker.drain();
+        }
+        let (trouble, wanted) = match ended {
+            Ok(Ok(End::Stopped)) => (String::new(), true),
+            Ok(Ok(End::Restarted)) => ("restarted on request".to_owned(), true),
+            Ok(Err(error)) => (error.to_string(), false),
+            Err(panic) => (format!("the worker panicked: {}", said(&*panic)), false),
         };
         worker.abandon();
-        let lost = worker.lost();
+        let (lost, refused) = (worker.lost(), worker.refused());
         if !trouble.is_empty() {
             let Seat { ifindex, queue, .. } = self.seat;
             tracing::warn!("slow path, interface {ifindex}, queue {queue}: {trouble}");
@@ -253,7 +259,16 @@ impl Desk {
             (health.account, health.held) = (Account::default(), 0);
             health.held_of.clear();
             health.lost += lost as u64;
+            health.refused = before + refused;
         });
+        wanted
+    }
+
+    /// Programs find the socket no more, and count what they would have sent to it.
+    fn vacate(&self) {
+        let sockets = Maps::sockets_at(&self.sockets);
+        // The kernel does it as well when the socket is closed, a little later.
+        let _ = sockets.and_then(|mut sockets| sockets.unset(self.seat.place));
     }
 
     /// Waits, or until it rings.

@@ -65,6 +65,15 @@ pub struct Control {
     pub restart: Arc<AtomicBool>,
 }
 
+/// Why a worker ended without a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped,
+    /// It was told to make room for another.
+    Restarted,
+}
+
 /// What a thread works with.
 pub struct Worker<C> {
     channel: C,
@@ -102,11 +111,11 @@ impl<C: Channel> Worker<C> {
 
     /// Runs until it is told to stop, or the socket fails. `tell` gets, from time to time, the
     /// account of the shared memory, what waits, and how many packets the kernel had no room for.
-    pub fn run(&mut self, mut tell: impl FnMut(Account, &Hold<Upcall>, u64)) -> io::Result<()> {
+    pub fn run(&mut self, mut tell: impl FnMut(Account, &Hold<Upcall>, u64)) -> io::Result<End> {
         let mut told: Option<Instant> = None;
         while !self.control.stop.load(Ordering::Relaxed) {
             if self.control.restart.swap(false, Ordering::Relaxed) {
-                return Err(io::Error::other("restarted on request"));
+                return Ok(End::Restarted);
             }
             let now = Instant::now();
             if told.is_none_or(|then| now.duration_since(then) >= LOOK) {
@@ -118,7 +127,7 @@ impl<C: Channel> Worker<C> {
             self.channel.wait(self.control.bell.as_fd(), limit)?;
             self.turn(Instant::now())?;
         }
-        Ok(())
+        Ok(End::Stopped)
     }
 
     /// How long there is nothing to do, unless it rings or a frame comes.
@@ -137,7 +146,28 @@ impl<C: Channel> Worker<C> {
         self.channel.account().lost()
     }
 
-    /// Counts what it has still in its hands; nothing of it is forwarded any more.
+    /// Packets that the kernel had no room for in the socket's rings.
+    pub fn refused(&self) -> u64 {
+        self.channel.refused()
+    }
+
+    /// Counts what came and was not looked at; nothing of it is forwarded any more.
+    pub fn drain(&mut self) {
+        let directory = self.office.shared.directory();
+        let now = Instant::now();
+        // What it cannot receive any more the kernel has dropped.
+        while let Ok(rest) = self.receive(&directory, now)
+            && !rest.is_empty()
+        {
+            for upcall in rest {
+                let tenant = handlers::tenant(&directory, &upcall);
+                tenant.inspect(|tenant| self.office.counts.punted(*tenant, upcall.punt));
+                self.drop(&directory, &upcall, DropReason::WorkerLost);
+            }
+        }
+    }
+
+    /// Counts what waits; nothing of it is forwarded any more.
     pub fn abandon(&mut self) {
         let directory = self.office.shared.directory();
         for upcall in self.hold.clear() {

@@ -34,7 +34,7 @@ impl Listener {
     pub fn open() -> Result<Self> {
         let netns = Netns::new(&unique("xsk"))?;
         let socket = inside(&netns, || {
-            Xsk::open(LOOPBACK, 0).context("no AF_XDP socket on the loopback")
+            Xsk::open(LOOPBACK, 0, false).context("no AF_XDP socket on the loopback")
         })?;
         Ok(Self {
             socket,

@@ -32,10 +32,10 @@ fn path_mtu(vm: &Netns, to: &str) -> Result<Option<u16>> {
 }
 
 /// Whether the answer is right, read by another's decoder; `asked` is the packet it is about.
-fn is_right(answer: &Frame, asked: &[u8], gateway: &[u8; 6]) -> Result<()> {
+fn is_right(answer: &Frame, asked: &[u8], gateway: [u8; 6]) -> Result<()> {
     let sliced = SlicedPacket::from_ethernet(answer)?;
     ensure!(
-        &answer[6..12] == gateway && answer[..6] == asked[6..12],
+        answer[6..12] == gateway && answer[..6] == asked[6..12],
         "MACs of {answer:x?}"
     );
     let Some(NetSlice::Ipv4(ip)) = &sliced.net else {
@@ -126,7 +126,7 @@ fn told(name: &str, mode: &str) {
         is_right(
             answer.context("no answer")?,
             asked.context("no request")?,
-            &gateway,
+            gateway,
         )?;
         ensure!(path_mtu(vm1, B)? == Some(INNER), "{:?}", path_mtu(vm1, B)?);
         tcp(vm1, vm2, B, 3_000_000)?;

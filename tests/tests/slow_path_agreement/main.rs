@@ -57,7 +57,7 @@ fn agree(direction: Direction) -> Result<Ways> {
             Direction::Egress => image,
             Direction::Ingress => at_uplink(image),
         };
-        let mut pair = Pair::new(image, &listeners);
+        let mut pair = Pair::new(&image, &listeners);
         for number in 0..FRAMES {
             let frame = match direction {
                 Direction::Egress => sent_frame(&mut dice),

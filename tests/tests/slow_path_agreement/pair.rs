@@ -46,7 +46,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    pub(crate) fn new(whole: TableImage, listeners: &[Listener; 2]) -> Self {
+    pub(crate) fn new(whole: &TableImage, listeners: &[Listener; 2]) -> Self {
         let mut tables = whole.clone();
         for rdid in [BLUE_RDID, RED_RDID] {
             on_demand(&mut tables, rdid);
@@ -64,7 +64,7 @@ impl Pair {
         partial.be_uplink();
         let gateway = [10, 0, 0, 1];
         Self {
-            whole: Side::new(Programs::load(&whole)),
+            whole: Side::new(Programs::load(whole)),
             partial: Side::new(partial),
             directory: Directory {
                 tables,

@@ -6,7 +6,7 @@ mod victim;
 use anyhow::{Context, Result, ensure};
 use attack::Attack;
 use dataplane_tests::net::{Process, Site, proof};
-use victim::{Victim, policy};
+use victim::{Victim, entries, policy};
 
 /// Memory that a flood may take: the room for what waits, and the negative answers of a tenant.
 const MEMORY: u64 = 32 << 20;
@@ -35,11 +35,11 @@ fn process(site: &Site) -> Result<Process> {
 fn endures(site: &Site, attack: impl FnOnce(&Site) -> Result<Attack>) -> Result<()> {
     let mut victim = Victim::new(site)?;
     victim.talks("alone")?;
-    let (before, records) = (process(site)?, victim.entries(site)?);
+    let (before, records) = (process(site)?, entries(site)?);
     let attack = attack(site)?;
     attack.scanned()?;
     victim.talks("during the flood")?;
-    let (during, entries) = (process(site)?, victim.entries(site)?);
+    let (during, entries) = (process(site)?, entries(site)?);
     let frames = attack.stop()?;
     println!("{frames} frames of the flood; entries of LOOKUP: {records}, then {entries}");
     println!("nved before: {before}\nnved during: {during}");
@@ -62,7 +62,7 @@ fn endures(site: &Site, attack: impl FnOnce(&Site) -> Result<Attack>) -> Result<
 #[ignore = "needs root: cargo xtask test"]
 fn a_scan_of_a_tenant_on_demand_ends_at_its_bucket() {
     proof(site("scod", "tc", "onDemand"), |site| {
-        endures(site, |site| Attack::of_a_tenant(site))?;
+        endures(site, Attack::of_a_tenant)?;
         let refused = site.dropped(0, "red/red-vm1", "PUNT_RATE")?;
         ensure!(refused > attack::ADDRESSES.into(), "{refused} refused");
         Ok(())
@@ -73,7 +73,7 @@ fn a_scan_of_a_tenant_on_demand_ends_at_its_bucket() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_scan_of_a_tenant_with_whole_tables_ends_in_the_kernel() {
     proof(site("scfu", "tc", "full"), |site| {
-        endures(site, |site| Attack::of_a_tenant(site))?;
+        endures(site, Attack::of_a_tenant)?;
         let nobody = site.dropped(0, "red/red-vm1", "NO_LOOKUP_RECORD")?;
         ensure!(nobody >= attack::ADDRESSES.into(), "{nobody} dropped");
         Ok(())
@@ -82,7 +82,7 @@ fn a_scan_of_a_tenant_with_whole_tables_ends_in_the_kernel() {
 
 fn sources_end_at_the_bucket(mode: &str) {
     proof(site(&format!("srcs{mode}"), mode, "onDemand"), |site| {
-        endures(site, |site| Attack::of_a_peer(site))?;
+        endures(site, Attack::of_a_peer)?;
         let refused = site.dropped(0, "uplink", "PUNT_RATE")?;
         ensure!(refused > attack::ADDRESSES.into(), "{refused} refused");
         Ok(())

@@ -99,14 +99,6 @@ impl<'s> Victim<'s> {
         self.site.counter(0, "blue/blue-vm1", "egress_punted")
     }
 
-    /// All entries of the kernel's table of the host that is flooded.
-    pub(crate) fn entries(&self, site: &Site) -> Result<usize> {
-        let pin = site.nves[0].spec().pin.join(MAPS_FOLDER).join(LOOKUP);
-        let lookup = Maps::lookup_at(&pin).context("the table of lookup records")?;
-        let keys = lookup.keys();
-        Ok(keys.filter_map(Result::ok).count())
-    }
-
     /// It ends; nothing may be lost of what it said all the time.
     pub(crate) fn stops(self) -> Result<Tally> {
         self.stream.lossless()
@@ -116,4 +108,12 @@ impl<'s> Victim<'s> {
 fn told(leg: &Leg) -> String {
     let micros = |quantile| leg.times.value_at_quantile(quantile) / 1_000;
     format!("p50 {} us, p99 {} us", micros(0.5), micros(0.99))
+}
+
+/// All entries of the kernel's table of the host that is flooded.
+pub(crate) fn entries(site: &Site) -> Result<usize> {
+    let pin = site.nves[0].spec().pin.join(MAPS_FOLDER).join(LOOKUP);
+    let lookup = Maps::lookup_at(&pin).context("the table of lookup records")?;
+    let keys = lookup.keys();
+    Ok(keys.filter_map(Result::ok).count())
 }

@@ -83,7 +83,7 @@ impl Drop for Chatter {
 
 fn frame(number: u32) -> Vec<u8> {
     let own = [10, 0, 0, 5];
-    let known = (FIRST + CHATTER.start + number / 8 % CHATTER.len() as u32).to_be_bytes();
+    let known = (FIRST + CHATTER.start + number / 8 % (CHATTER.end - CHATTER.start)).to_be_bytes();
     let nobody = (0x0A03_0000 + number % 65_536).to_be_bytes();
     match number % 8 {
         0 => udp(own, known, LONG),

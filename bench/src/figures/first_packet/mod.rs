@@ -84,9 +84,10 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
 }
 
 fn figure(destinations: u32, (record, of): (&str, &str), unit: Unit) -> Figure {
-    let name = match unit {
-        Unit::Packets => "first-packet-loss",
-        _ => "first-packet",
+    let name = if unit == Unit::Packets {
+        "first-packet-loss"
+    } else {
+        "first-packet"
     };
     Figure::new(name, unit)
         .with("records", destinations)

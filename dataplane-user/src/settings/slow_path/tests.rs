@@ -46,6 +46,7 @@ fn each_limit_can_be_set() {
     let set = limits(&[
         "--punt-rate=11",
         "--punt-burst=12",
+        "--zero-copy=true",
         "--hold-per-destination=13",
         "--hold-per-tenant=14",
         "--hold-in-all=15",
@@ -59,6 +60,7 @@ fn each_limit_can_be_set() {
     let wanted = Limits {
         punt_rate: 11,
         punt_burst: 12,
+        zero_copy: true,
         hold: hold::Limits {
             destination: 13,
             tenant: 14,

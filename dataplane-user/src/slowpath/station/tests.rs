@@ -87,6 +87,7 @@ fn desk() -> (
         control,
         limits: Limits::DEFAULT,
         health: Arc::default(),
+        takes_over: false,
     };
     (desk, unanswered)
 }
