@@ -116,7 +116,7 @@ drop_reasons! {
     TenantBudget = 41, both, "TENANT_BUDGET";
     /// The answer took longer than a packet may wait.
     HoldExpired = 42, both, "HOLD_EXPIRED";
-    /// The slow path ended with the packet in its hands; it counts them when it starts again.
+    /// A worker of the slow path ended with the packet in its hands.
     WorkerLost = 43, both, "WORKER_LOST";
     /// The record was found, and the kernel's table has no room for it.
     TableFull = 44, both, "TABLE_FULL";

@@ -23,7 +23,7 @@ use dataplane_common::{
     abi::{
         config::Config,
         stats::Direction,
-        upcall::{PAIR, Task},
+        upcall::{MOST_FRAME, PAIR, Task},
     },
     forward::Tables as _,
     reason::DropReason,
@@ -111,7 +111,13 @@ pub fn nve_tc_upcall(ctx: TcContext) -> i32 {
 #[inline(always)]
 fn to_socket(outcome: &mut Outcome, place: u32) -> u32 {
     let config = Maps.config().unwrap_or(&Config::DEFAULT);
-    let action = match upcall::spend(config, outcome.bucket) {
+    let fits = outcome.len <= MOST_FRAME;
+    let paid = if fits {
+        upcall::spend(config, outcome.bucket, 1)
+    } else {
+        Err(DropReason::PuntFailed)
+    };
+    let action = match paid {
         Ok(()) => {
             outcome.verdict = Verdict::Punted;
             maps::XSKS.redirect(place, 0).unwrap_or_else(|_| {

@@ -99,6 +99,12 @@ fn outcome(done: Done, slot: u32, bucket: u32, len: u32) -> Outcome {
     }
 }
 
+/// A frame that ends here for a reason of no port's.
+#[inline(always)]
+pub fn dropped(reason: DropReason, len: u32) -> Outcome {
+    outcome(Err(reason.into()), 0, 0, len)
+}
+
 /// A frame that user space made for a port.
 #[inline(always)]
 pub fn handed(target: Target) -> Outcome {
@@ -165,7 +171,7 @@ pub fn ingress<P: Packet>(packet: &mut P) -> Outcome {
     let mut bucket = 0;
     let done = match from_underlay(packet) {
         Ok(Some((tunnel, headers))) => {
-            bucket = bucket::of_subnet(tunnel.vsid);
+            bucket = bucket::of_domain(tunnel.rdid);
             to_port(packet, &tunnel, &headers)
         }
         Ok(None) => PASSED,

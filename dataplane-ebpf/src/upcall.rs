@@ -35,12 +35,23 @@ pub fn wrap(packet: &mut Skb, outcome: &Outcome, punt: Punt) -> Result<u32, Drop
     if config.upcall_ifindex == 0 {
         return Err(DropReason::PuntFailed);
     }
-    spend(config, outcome.bucket)?;
+    spend(config, outcome.bucket, segments(packet))?;
     let header = UpcallHeader::new(Task::Handle, packet.ifindex(), outcome.slot, punt.number());
     if packet.wrap(header) {
         Ok(config.upcall_ifindex)
     } else {
         Err(DropReason::PuntFailed)
+    }
+}
+
+/// Frames that come of the packet on its way to user space, each of which costs a token.
+#[inline(always)]
+fn segments(packet: &Skb) -> u32 {
+    let size = packet.gso_size();
+    if size == 0 {
+        1
+    } else {
+        packet.len() / size + 1
     }
 }
 
@@ -56,12 +67,12 @@ pub fn socket(ifindex: u32, queue: u32) -> Option<u32> {
     XSKS.get(place).map(|_| place)
 }
 
-/// Takes a token out of the bucket.
+/// Takes tokens out of the bucket.
 ///
 /// CPUs that ask in the same moment may take one token together (the target has no compare-and-swap
 /// in Rust): a port gets its rate at least, and at most as often as there are CPUs.
 #[inline(always)]
-pub fn spend(config: &Config, bucket: u32) -> Result<(), DropReason> {
+pub fn spend(config: &Config, bucket: u32, tokens: u32) -> Result<(), DropReason> {
     let Some(word) = BUCKETS.get_ptr_mut(bucket) else {
         return Err(DropReason::PuntRate);
     };
@@ -70,7 +81,8 @@ pub fn spend(config: &Config, bucket: u32) -> Result<(), DropReason> {
     // SAFETY: an element of an array map, aligned to 8 bytes, which lives as long as the map. Loads
     // and stores of 8 bytes are whole; any word is a valid one.
     let seen = unsafe { word.read_volatile() };
-    match bucket::take(seen, now, config.punt_interval, config.punt_burst) {
+    let rate = (config.punt_interval, config.punt_burst);
+    match bucket::take(seen, now, tokens, rate) {
         Take::Granted(next) => {
             // SAFETY: as above.
             unsafe { word.write_volatile(next) };
@@ -88,7 +100,12 @@ pub fn back(packet: &mut Skb) -> Option<(Task, Outcome)> {
     if !packet.unwrap(header.ifindex()) {
         return None;
     }
+    // The device may be another port's by now.
+    let owner = Maps.vport(header.ifindex()).map(|port| port.slot);
     let outcome = match task {
+        Task::Egress | Task::Deliver if owner != Some(header.slot()) => {
+            pipeline::dropped(DropReason::PortUnknown, packet.len())
+        }
         Task::Egress => pipeline::egress(packet),
         Task::Ingress => pipeline::ingress(packet),
         Task::Deliver => pipeline::handed(Target {

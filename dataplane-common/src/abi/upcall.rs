@@ -20,6 +20,9 @@ pub const PAIR_MTU: u16 = 3456;
 /// Bytes in front of the frame.
 pub const LEN: usize = 16;
 
+/// The largest frame that the upcall pair carries behind an upcall header.
+pub const MOST_FRAME: u32 = PAIR_MTU as u32 + ether::LEN as u32 - LEN as u32;
+
 /// What the receiver does with the frame. The numbers are ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -42,8 +42,6 @@ const ENCAP: u64 = (BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
 /// `PACKET_HOST` of linux/if_packet.h: for the device's own owner.
 const PACKET_HOST: u32 = 0;
 
-/// The largest frame that the upcall pair carries behind an upcall header.
-const MOST_WRAPPED: u32 = upcall::PAIR_MTU as u32 + ether::LEN as u32 - upcall::LEN as u32;
 /// Headers that each segment bears at most: Ethernet, and IPv4 and TCP with all options.
 const MOST_HEADERS: u32 = ether::LEN as u32 + 60 + 60;
 
@@ -78,7 +76,7 @@ impl Skb {
         } else {
             gso_size + MOST_HEADERS
         };
-        if largest > MOST_WRAPPED {
+        if largest > upcall::MOST_FRAME {
             return false;
         }
         let header = header.segmented(gso_size);

@@ -292,7 +292,7 @@ impl Agent {
                 false
             }
             Command::RestartSlowPath(reply) => {
-                let workers = self.slow_path.restart();
+                let workers = self.slow_path.seats.restart();
                 tracing::info!("restarting {workers} workers of the slow path");
                 let _ = reply.send(Restarted { workers });
                 false

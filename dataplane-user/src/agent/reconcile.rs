@@ -71,7 +71,7 @@ impl Agent {
         self.follow_redirects(&policy, seen, conditions).await;
         self.follow_upcall(seen, conditions).await;
         self.commit(&policy, conditions).await;
-        if self.compiled.is_some() {
+        if self.slow_path.is_ready() {
             self.follow_queues(conditions);
         }
         self.clean_up(&policy, seen, conditions).await;
@@ -131,16 +131,21 @@ impl Agent {
 
     /// Makes the kernel's tables the target, as far as they take it.
     ///
-    /// What is in use on demand follows between what is made and what is removed: its records find
-    /// their next hops, and none of them leads to one that is gone.
+    /// The slow path decides by it once its next hops are there, and before a port can ask about
+    /// anything: so records in use find their next hops, and no port is unknown to it. What goes
+    /// goes last.
     fn write(&mut self, policy: &Policy, target: TableImage) {
-        self.slow_path.take_over(&mut self.image, &target);
+        let prepared = self.slow_path.prepare(&mut self.image, &target);
+        let prepared = prepared.map_err(|error| format!("map LOOKUP: {error}"));
+        self.failures = prepared.err().into_iter().collect();
         let ops = diff(&self.image, &target);
         let (make, remove) = ops.split_at(ops.partition_point(|op| !op.removes()));
-        self.failures = self.carry_out(make);
-        let failures = self.follow_directory(policy, target);
-        self.failures.extend(failures);
-        let failures = self.carry_out(remove);
+        let (records, ports) = make.split_at(make.partition_point(|op| !op.is_of_a_port()));
+        let mut failures = self.carry_out(records);
+        failures.extend(self.follow_directory(policy, target));
+        for ops in [ports, remove] {
+            failures.extend(self.carry_out(ops));
+        }
         self.failures.extend(failures);
         if !ops.is_empty() {
             self.generation += 1;

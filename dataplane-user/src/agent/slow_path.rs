@@ -9,7 +9,7 @@ use crate::{
         ethtool,
         upcall::{self, UpcallPair},
     },
-    slowpath::{directory::Directory, service::Uplink},
+    slowpath::{directory::Directory, seats::Uplink},
 };
 
 impl Agent {
@@ -56,7 +56,7 @@ impl Agent {
             .collect();
         let pair = self.upcall.as_ref().map(|pair| pair.far.ifindex);
         let slow_path = &mut self.slow_path;
-        match tokio::task::block_in_place(|| slow_path.seat(pair, &uplinks)) {
+        match tokio::task::block_in_place(|| slow_path.seats.seat(pair, &uplinks)) {
             Ok(places) => {
                 if let Err(error) = self.dataplane.place_sockets(places) {
                     conditions.push(error.to_string());
@@ -66,7 +66,7 @@ impl Agent {
                 conditions.push(format!("cannot start a worker of the slow path: {error}"));
             }
         }
-        for (seat, health) in self.slow_path.health() {
+        for (seat, health) in self.slow_path.seats.health() {
             if health.mode.is_none() && !health.trouble.is_empty() {
                 let place = format!("{}, queue {}", self.device_name(seat.ifindex), seat.queue);
                 conditions.push(format!(
@@ -75,7 +75,8 @@ impl Agent {
                 ));
             }
         }
-        if let Err(error) = self.slow_path.age() {
+        let slow_path = &mut self.slow_path;
+        if let Err(error) = tokio::task::block_in_place(|| slow_path.age()) {
             tell(conditions, format!("map LOOKUP: {error}"));
         }
     }
@@ -98,7 +99,8 @@ impl Agent {
 
     /// Lets the slow path decide by these tables.
     pub(super) fn follow_directory(&mut self, policy: &Policy, target: TableImage) -> Vec<String> {
-        match self.slow_path.follow(Directory::new(policy, target)) {
+        let (slow_path, directory) = (&mut self.slow_path, Directory::new(policy, target));
+        match tokio::task::block_in_place(|| slow_path.follow(directory)) {
             Ok(0) => Vec::new(),
             Ok(changed) => {
                 tracing::debug!("{changed} records in use changed");
@@ -110,7 +112,7 @@ impl Agent {
 
     /// Takes the upcall pair away, with whatever else the slow path has.
     pub(super) async fn unload_slow_path(&mut self, seen: &Inventory) -> Vec<String> {
-        self.slow_path.stop();
+        self.slow_path.seats.stop();
         let near = crate::ports::names::upcall(&self.settings.host, "near");
         let mut removed = Vec::new();
         if let Some(near) = seen.by_alias(&near) {

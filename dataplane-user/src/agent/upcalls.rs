@@ -25,7 +25,7 @@ impl Agent {
         let mut counts = slow_path.counts().upcalls();
         let in_use = slow_path.in_use_by_domain();
         let mut held: BTreeMap<u32, usize> = BTreeMap::new();
-        for (_, health) in slow_path.health() {
+        for (_, health) in slow_path.seats.health() {
             for (tenant, packets) in health.held_of {
                 *held.entry(tenant).or_default() += packets;
             }
@@ -60,7 +60,7 @@ impl Agent {
     /// The slow path's part of the status.
     pub(super) fn slow_path_status(&self) -> SlowPathStatus {
         let (records_in_use, negative_answers) = self.slow_path.in_use();
-        let queues = self.slow_path.health().into_iter();
+        let queues = self.slow_path.seats.health().into_iter();
         SlowPathStatus {
             queues: queues
                 .map(|(seat, health)| self.queue_status(seat, health))

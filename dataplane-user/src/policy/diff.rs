@@ -89,6 +89,15 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
 }
 
 impl MapOp {
+    /// Whether the operation lets a port send, or a subnet receive: those come behind the records
+    /// in a [`diff`].
+    pub const fn is_of_a_port(&self) -> bool {
+        matches!(
+            self,
+            Self::PutPortCa(_) | Self::PutVport(..) | Self::PutLocalPort(..) | Self::PutSubnet(..)
+        )
+    }
+
     /// Whether the operation removes something: those come last in a [`diff`].
     pub const fn removes(&self) -> bool {
         matches!(

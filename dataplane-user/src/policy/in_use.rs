@@ -38,9 +38,13 @@ impl Lives {
 #[derive(Debug)]
 pub struct InUse {
     lives: Lives,
+    /// Entries that the kernel's table can have.
+    room: usize,
     /// Entries of all routing domains at a time, and negative answers among them.
     most: usize,
     most_negatives: usize,
+    /// Nothing may be evicted.
+    held_still: bool,
     domains: BTreeMap<u32, Domain>,
 }
 
@@ -65,6 +69,13 @@ impl Domain {
         self.negatives += usize::from(entry.record.has(LookupRecord::NEGATIVE));
         self.due.insert((entry.due, key));
         self.entries.insert(key, entry);
+    }
+
+    /// The entry whose turn it is.
+    fn first_due(&self, now: Instant) -> Option<(LookupKey, Entry)> {
+        let (due, key) = self.due.first()?;
+        let entry = self.entries.get(key).filter(|_| *due <= now)?;
+        Some((*key, *entry))
     }
 
     fn forget(&mut self, key: LookupKey) {
@@ -99,8 +110,10 @@ impl InUse {
     pub const fn new(lives: Lives, room: usize) -> Self {
         Self {
             lives,
+            room,
             most: room / 2,
             most_negatives: room / 4,
+            held_still: false,
             domains: BTreeMap::new(),
         }
     }
@@ -182,12 +195,15 @@ impl InUse {
     fn has_room_for_a_negative(&self, rdid: u32) -> bool {
         let of = |domain: &Domain| domain.negatives;
         let own = self.domains.get(&rdid).map_or(0, of);
-        own < self.lives.negatives
-            && self.domains.values().map(of).sum::<usize>() < self.most_negatives
+        let all: usize = self.domains.values().map(of).sum();
+        // What is free bounds each domain, too, so that some always is for one that has none.
+        let free = self.most_negatives.saturating_sub(all);
+        own < self.lives.negatives.min(free)
     }
 
     /// What the kernel's table has to get because the whole table is another one.
     pub fn follow(&mut self, whole: &TableImage) -> Vec<Change> {
+        self.held_still = false;
         let changed = |(key, entry): (&LookupKey, &Entry)| match whole.lookup.get(key) {
             Some(record) if *record == entry.record => None,
             Some(record) => Some(Change::Put(*key, *record)),
@@ -216,25 +232,21 @@ impl InUse {
     }
 
     /// Entries to remove from the kernel's table: negative ones whose time is over, and records
-    /// without a hit for the idle time, out of at most `most` of each routing domain whose turn it is
-    /// to be looked at. `idle` tells how long ago the last hit of a record was.
+    /// without a hit for the idle time, out of at most `most` whose turn it is to be looked at.
+    /// `idle` tells how long ago the last hit of a record was. And how many were looked at.
     pub fn expire(
         &mut self,
         now: Instant,
         most: usize,
         mut idle: impl FnMut(&LookupKey) -> Duration,
-    ) -> Vec<LookupKey> {
-        let mut gone = Vec::new();
+    ) -> (Vec<LookupKey>, usize) {
+        let (mut gone, mut looks) = (Vec::new(), 0);
         let life = self.lives.idle;
         for domain in self.domains.values_mut() {
-            for _ in 0..most {
-                let first = domain.due.first().copied();
-                let Some((_, key)) = first.filter(|(due, _)| *due <= now) else {
-                    break;
-                };
-                let Some(entry) = domain.entries.get(&key).copied() else {
-                    break;
-                };
+            while looks < most
+                && let Some((key, entry)) = domain.first_due(now)
+            {
+                looks += 1;
                 let rest = if entry.record.has(LookupRecord::NEGATIVE) {
                     Duration::ZERO
                 } else {
@@ -250,7 +262,7 @@ impl InUse {
             }
         }
         self.domains.retain(|_, domain| !domain.entries.is_empty());
-        gone
+        (gone, looks)
     }
 
     /// Whether there are more entries than shall be.
@@ -260,13 +272,35 @@ impl InUse {
     }
 
     /// Gives one entry up for another, when there is no room for more: of the routing domain that
-    /// has most, the one that was looked at longest ago. `None`: nothing is in use.
-    pub fn evict(&mut self) -> Option<LookupKey> {
+    /// has most, the one that was looked at longest ago, but not `except`. `None`: there is no other,
+    /// or nothing may go now ([`InUse::reserve`]).
+    pub fn evict(&mut self, except: Option<LookupKey>) -> Option<LookupKey> {
+        if self.held_still {
+            return None;
+        }
         let most = self.domains.values_mut();
         let most = most.max_by_key(|domain| domain.entries.len())?;
-        let (_, key) = most.due.first().copied()?;
+        let mut due = most.due.iter().map(|(_, key)| *key);
+        let key = due.find(|key| Some(*key) != except)?;
         most.forget(key);
         Some(key)
+    }
+
+    /// Makes room for the records of `whole` that the kernel's table always has: the keys that go for
+    /// that. Until [`Self::follow`] nothing else goes, for what was in use may be one of those by now.
+    pub fn reserve(&mut self, whole: &TableImage) -> Vec<LookupKey> {
+        let always = |record: &&LookupRecord| !record.has(LookupRecord::ON_DEMAND);
+        let always = whole.lookup.values().filter(always).count();
+        self.most = self.room.saturating_sub(always).min(self.room / 2);
+        self.held_still = false;
+        let mut gone = Vec::new();
+        while self.is_over()
+            && let Some(key) = self.evict(None)
+        {
+            gone.push(key);
+        }
+        self.held_still = true;
+        gone
     }
 
     /// The kernel did not take what [`Self::ask`] said.

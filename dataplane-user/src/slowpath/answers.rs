@@ -30,7 +30,7 @@ impl AnswerLimit {
         let passed = now.saturating_duration_since(self.start).as_nanos();
         let now = u64::try_from(passed).unwrap_or(u64::MAX / 2);
         let word = self.full_at.entry(slot).or_default();
-        match bucket::take(*word, now, INTERVAL, BURST) {
+        match bucket::take(*word, now, 1, (INTERVAL, BURST)) {
             Take::Granted(next) => {
                 *word = next;
                 true

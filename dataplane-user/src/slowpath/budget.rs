@@ -30,6 +30,8 @@ pub struct Budgets {
     tenants: BTreeMap<u32, Budget>,
     /// Sum of the weights of those that asked lately.
     weights: u64,
+    /// When those that did not were forgotten last.
+    forgot: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -49,16 +51,19 @@ impl Budgets {
             rates,
             tenants: BTreeMap::new(),
             weights: 0,
+            forgot: None,
         }
     }
 
     /// Whether the tenant may have one more packet handled. `weight`: 1 or more.
     pub fn spend(&mut self, tenant: u32, weight: u32, now: Instant) -> bool {
         let weight = weight.max(1);
-        let known = self.tenants.get(&tenant).map(|budget| budget.weight);
-        if known.is_none() {
+        let over = |then| now.saturating_duration_since(then) >= FORGET;
+        if self.forgot.is_none_or(over) {
             self.forget(now);
+            self.forgot = Some(now);
         }
+        let known = self.tenants.get(&tenant).map(|budget| budget.weight);
         self.weights += u64::from(weight);
         self.weights -= u64::from(known.unwrap_or(0));
         let Rates { all, saving } = self.rates;
@@ -155,5 +160,18 @@ mod tests {
                 assert!(budgets.spend(2, 1, now), "{tick}");
             }
         }
+    }
+
+    #[test]
+    fn the_share_of_one_that_fell_silent_is_the_others() {
+        let start = Instant::now();
+        let mut budgets = Budgets::new(RATES);
+        for tenant in 0..100 {
+            budgets.spend(tenant, 1, start);
+        }
+        // Two seconds later one asks alone, and none that is new.
+        let asks = (0..2000_u64).map(|tick| start + Duration::from_micros(2_000_000 + 500 * tick));
+        let granted = asks.filter(|now| budgets.spend(0, 1, *now)).count();
+        assert!(granted > 900, "{granted} of 1000");
     }
 }

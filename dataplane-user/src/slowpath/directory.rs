@@ -1,12 +1,15 @@
 //! What the slow path decides by: the whole table, and what its answers need besides.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use dataplane_common::{abi::lookup::LookupKey, id::Vsid};
+use dataplane_common::{
+    abi::{lookup::LookupKey, pa::PaKey},
+    id::Vsid,
+};
 
 use crate::policy::{
     Policy,
@@ -21,11 +24,34 @@ pub struct Directory {
     pub tables: TableImage,
     /// The gateway's CA by VSID.
     pub gateways: BTreeMap<u32, [u8; 4]>,
+    /// PAs of other hosts.
+    peers: BTreeSet<PaKey>,
     /// Who has a routing domain, by its index on this host.
     pub tenants: BTreeMap<u32, Tenant>,
 }
 
 impl Directory {
+    /// Of tables, the gateway's CA by VSID, and tenants by routing domain.
+    pub fn of(
+        tables: TableImage,
+        gateways: BTreeMap<u32, [u8; 4]>,
+        tenants: BTreeMap<u32, Tenant>,
+    ) -> Self {
+        let pas = tables.underlay.values().map(|hop| hop.pa);
+        let peers = pas.filter(|pa| !tables.local_pas.contains(pa)).collect();
+        Self {
+            tables,
+            gateways,
+            peers,
+            tenants,
+        }
+    }
+
+    /// Whether another host has the PA.
+    pub fn has_peer(&self, pa: &PaKey) -> bool {
+        self.peers.contains(pa)
+    }
+
     /// Of a policy, and the tables that it compiled to.
     pub fn new(policy: &Policy, tables: TableImage) -> Self {
         let (mut gateways, mut tenants) = (BTreeMap::new(), BTreeMap::new());
@@ -49,11 +75,7 @@ impl Directory {
             });
             gateways.extend(v4.map(|gateway| (*vsid, gateway)));
         }
-        Self {
-            tables,
-            gateways,
-            tenants,
-        }
+        Self::of(tables, gateways, tenants)
     }
 }
 

@@ -5,6 +5,7 @@ use dataplane_common::forward::parse::Frame as _;
 use dataplane_common::{
     abi::{
         lookup::LookupKey,
+        pa,
         upcall::{Task, UpcallHeader},
         vport::Vport,
     },
@@ -80,21 +81,38 @@ pub fn handle(directory: &Directory, upcall: &Upcall) -> Handled {
 /// needs not come here a second time.
 pub fn go_on(directory: &Directory, upcall: &Upcall) -> Act {
     match upcall.origin {
-        Origin::Port(_) => oversize(directory, upcall),
+        Origin::Port(..) => oversize(directory, upcall),
         Origin::Uplink(_) => Act::again(upcall),
     }
 }
 
-/// The routing domain whose packet it is; `None` where its port or subnet is gone meanwhile.
-pub fn tenant(directory: &Directory, upcall: &Upcall) -> Option<u32> {
+/// The routing domain whose packet it is, and who pays for it; or why it is nobody's.
+pub fn whose(directory: &Directory, upcall: &Upcall) -> Result<u32, DropReason> {
+    let frame = Bytes(&upcall.frame);
     match upcall.origin {
-        Origin::Port(_) => upcall.port(directory).map(|port| port.rdid),
+        Origin::Port(..) => {
+            let port = upcall.port(directory);
+            port.map(|port| port.rdid).ok_or(DropReason::PortUnknown)
+        }
         Origin::Uplink(_) => {
-            let gre: GreHeader = Bytes(&upcall.frame).load(ether::LEN + ipv4::LEN)?;
-            let subnet = directory.tables.subnet(gre.vsid_bits())?;
-            Some(subnet.rdid)
+            let ip: Option<Ipv4Header> = frame.load(ether::LEN);
+            let gre: Option<GreHeader> = frame.load(ether::LEN + ipv4::LEN);
+            let (ip, gre) = ip.zip(gre).ok_or(DropReason::Truncated)?;
+            let subnet = directory.tables.subnet(gre.vsid_bits());
+            let subnet = subnet.ok_or(DropReason::VsidUnknown)?;
+            // Whoever is no NVE of ours may ask for nothing.
+            if directory.has_peer(&pa::from_v4(ip.src)) {
+                Ok(subnet.rdid)
+            } else {
+                Err(DropReason::PaMismatch)
+            }
         }
     }
+}
+
+/// The same; `None` where its port or subnet is gone meanwhile.
+pub fn tenant(directory: &Directory, upcall: &Upcall) -> Option<u32> {
+    whose(directory, upcall).ok()
 }
 
 /// The destination CA is asked about; for ARP, the CA that the tenant itself asks about.
@@ -145,7 +163,7 @@ fn source_miss(directory: &Directory, upcall: &Upcall) -> Handled {
 /// A packet that the path does not carry is cut before it is encapsulated; or, where the sender forbids that, the sender is told.
 fn oversize(directory: &Directory, upcall: &Upcall) -> Act {
     const REFUSED: Act = Act::Drop(DropReason::MtuExceeded);
-    let (Origin::Port(ifindex), Some(port)) = (upcall.origin, upcall.port(directory)) else {
+    let (Origin::Port(ifindex, _), Some(port)) = (upcall.origin, upcall.port(directory)) else {
         return Act::Drop(DropReason::PortUnknown);
     };
     let Some(mtu) = path_mtu(directory, port, &upcall.frame) else {

@@ -27,9 +27,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Room for the first packets of a connection, and no buffer bloat.
+    /// Room for one super-packet of a connection that was silent, and no buffer bloat.
     pub const DEFAULT: Self = Self {
-        destination: 8,
+        destination: 64,
         tenant: 1024,
         all: 4096,
         time: Duration::from_millis(500),
@@ -76,6 +76,11 @@ impl<P> Hold<P> {
         }
     }
 
+    /// How much may wait.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Packets that wait.
     pub const fn len(&self) -> usize {
         self.all
@@ -106,7 +111,9 @@ impl<P> Hold<P> {
         let tenant = self.tenants.get(&question.0).copied().unwrap_or(0);
         let queued = self.waiting.get(&question).map_or(0, |q| q.packets.len());
         let limits = self.limits;
-        if queued >= limits.destination || tenant >= limits.tenant || self.all >= limits.all {
+        // What is free bounds each tenant, too, so that some always is for one that holds nothing.
+        let free = limits.all.saturating_sub(self.all);
+        if queued >= limits.destination || tenant >= limits.tenant.min(free) {
             return Err((packet, DropReason::HoldFull));
         }
         self.all += 1;
@@ -180,7 +187,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         destination: 2,
         tenant: 3,
-        all: 5,
+        all: 6,
         time: Duration::from_millis(500),
     };
 
@@ -245,5 +252,23 @@ mod tests {
         assert!(hold.expired(later).is_empty());
         let gone = hold.expired(later + Duration::from_millis(500));
         assert_eq!(gone, [((1, ca(2)), VecDeque::from(['b']))]);
+    }
+
+    #[test]
+    fn there_is_room_for_one_that_holds_nothing_however_many_hold_much() {
+        let limits = Limits {
+            destination: 4,
+            tenant: 40,
+            all: 100,
+            ..Limits::DEFAULT
+        };
+        let (mut hold, now) = (Hold::new(limits), Instant::now());
+        for tenant in 0..6 {
+            for last in 0..100 {
+                let _ = hold.enter((tenant, [10, 0, 0, last]), (), now);
+            }
+            let held = hold.tenants().get(&tenant).copied();
+            assert!(held.is_some_and(|held| held > 0), "{tenant}: {held:?}");
+        }
     }
 }

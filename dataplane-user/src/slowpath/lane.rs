@@ -1,7 +1,7 @@
 //! The way back to the programs is the upcall pair's socket, which one thread has. Other queues'
 //! threads hand it their frames over a bounded lane.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{os::fd::OwnedFd, sync::Arc, time::Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use dataplane_common::abi::upcall::UpcallHeader;
@@ -16,6 +16,10 @@ pub struct Returned {
     pub header: UpcallHeader,
     /// The frame.
     pub frame: Vec<u8>,
+    /// Whose it is: index of the routing domain.
+    pub tenant: u32,
+    /// When it came.
+    pub since: Instant,
 }
 
 /// Where other threads put frames.

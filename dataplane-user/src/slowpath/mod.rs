@@ -25,6 +25,7 @@ pub mod hold;
 pub mod icmp;
 pub mod lane;
 pub mod resolver;
+pub mod seats;
 pub mod service;
 pub mod socket;
 pub mod station;

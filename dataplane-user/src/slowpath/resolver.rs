@@ -4,7 +4,9 @@
 //! thread goes on with other packets meanwhile.
 
 use std::{
-    io,
+    collections::BTreeMap,
+    io, iter,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -27,6 +29,9 @@ const QUESTIONS: usize = 16_384;
 /// Records that may go for one that comes: the free ones are spread over lists of the CPUs, so one
 /// is not always enough.
 const EVICTIONS: usize = 4;
+
+/// Questions that are looked at together.
+const TOGETHER: usize = 256;
 
 /// A question, and whom to tell.
 pub struct Question {
@@ -61,6 +66,8 @@ pub enum Outcome {
     Nobody,
     /// The table has no room for the record.
     Full,
+    /// Nobody can tell.
+    Failed,
 }
 
 impl Reply {
@@ -117,10 +124,24 @@ pub fn start(shared: Arc<Shared>, table: Box<dyn Table>) -> io::Result<Sender<Qu
 }
 
 fn run(shared: &Shared, mut table: Box<dyn Table>, questions: &Receiver<Question>) {
-    for Question { ask, reply } in questions {
-        let outcome = resolve(shared, &mut *table, ask);
-        reply.tell(Answered { ask, outcome });
+    for first in questions {
+        // What several queues ask at once is answered once.
+        let mut answered = BTreeMap::new();
+        for Question { ask, reply } in iter::once(first).chain(questions.try_iter().take(TOGETHER))
+        {
+            let answer = || guarded(|| resolve(shared, &mut *table, ask));
+            let outcome = *answered.entry(ask).or_insert_with(answer);
+            reply.tell(Answered { ask, outcome });
+        }
     }
+}
+
+/// A fault costs one answer, not the thread that all queues need.
+fn guarded(resolve: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(resolve)).unwrap_or_else(|_| {
+        tracing::error!("the slow path's resolver panicked; the packets that asked are dropped");
+        Outcome::Failed
+    })
 }
 
 /// Writes what the policy says of a CA.
@@ -137,8 +158,9 @@ fn resolve(shared: &Shared, table: &mut dyn Table, ask: Ask) -> Outcome {
         if !full && !in_use.is_over() {
             break;
         }
-        let other = in_use.evict().filter(|other| *other != ask.key);
-        let Some(other) = other else { break };
+        let Some(other) = in_use.evict(Some(ask.key)) else {
+            break;
+        };
         let made_room = table.remove(&other);
         if full {
             written = made_room.and_then(|()| table.put(ask.key, record));
@@ -147,7 +169,10 @@ fn resolve(shared: &Shared, table: &mut dyn Table, ask: Ask) -> Outcome {
     let Err(error) = written else {
         return Outcome::Written;
     };
-    tracing::debug!("LOOKUP takes no record of {:?}: {error}", ask.key);
     in_use.give_up(ask.key);
-    Outcome::Full
+    if commit::is_full(&error) {
+        return Outcome::Full;
+    }
+    tracing::warn!("map LOOKUP takes no record on demand: {error}");
+    Outcome::Failed
 }

@@ -1,27 +1,17 @@
 //! The whole slow path of a host, as the agent has it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Instant,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc, thread, time::Instant};
 
 use aya::maps::MapError;
-use crossbeam_channel::Receiver;
-use dataplane_common::abi::upcall::{PAIR, QUEUES, UPLINKS_LEN};
+use dataplane_common::abi::lookup::LookupKey;
 
 use super::{
     Limits,
     counts::Counts,
     directory::{Directory, Shared, Tenant},
-    lane::{Lane, Returned},
     resolver::{self, Table},
-    station::{Health, Seat, Station, bell},
-    worker::{Office, Queue},
+    seats::Seats,
+    worker::Office,
 };
 use crate::{
     dataplane::{
@@ -45,32 +35,18 @@ const LOOKS: usize = 64;
 /// Threads, records in use, and counts.
 pub struct SlowPath {
     limits: Limits,
-    pin: PathBuf,
     shared: Arc<Shared>,
     table: Box<dyn Table>,
-    office: Office,
-    stations: BTreeMap<Seat, Station>,
-    /// The way to the upcall pair's worker, for the others; its end, for whichever worker has it.
-    lane: (Lane, Receiver<Returned>),
-    pair_bell: Arc<OwnedFd>,
-    /// How an upcall pair was that is gone.
-    former_pair: Option<Health>,
-    /// Places in `XSKS` of an uplink's first queue, by ifindex.
-    places: BTreeMap<u32, u32>,
-}
-
-/// A device whose queues get workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uplink {
-    /// Its index.
-    pub ifindex: u32,
-    /// Its receive queues.
-    pub queues: u32,
+    counts: Arc<Counts>,
+    /// The workers.
+    pub seats: Seats,
+    /// There is a policy.
+    ready: bool,
 }
 
 impl SlowPath {
     /// On the pinned maps of a loaded dataplane. Nobody is served until there is a policy
-    /// ([`SlowPath::follow`]) and a socket ([`SlowPath::seat`]).
+    /// ([`SlowPath::follow`]) and a socket ([`Seats::seat`]).
     pub fn new(limits: Limits, pin: &Path) -> Result<Self, Error> {
         let map = pin.join(MAPS_FOLDER).join(LOOKUP);
         let room = Layout::room(&map).unwrap_or(0);
@@ -84,22 +60,19 @@ impl SlowPath {
         let failed = |source| Error::SlowPath { source };
         let shared = Arc::new(Shared::new(InUse::new(limits.lives, room)));
         let questions = resolver::start(shared.clone(), Box::new(open()?)).map_err(failed)?;
-        let pair_bell = bell().map_err(failed)?;
+        let counts = Arc::new(Counts::default());
+        let office = Office {
+            shared: shared.clone(),
+            counts: counts.clone(),
+            questions,
+        };
         Ok(Self {
             limits,
-            pin: pin.to_owned(),
-            office: Office {
-                shared: shared.clone(),
-                counts: Arc::new(Counts::default()),
-                questions,
-            },
+            seats: Seats::new(limits, pin, office).map_err(failed)?,
+            counts,
             shared,
             table: Box::new(open()?),
-            stations: BTreeMap::new(),
-            lane: Lane::new(pair_bell.clone()),
-            pair_bell,
-            former_pair: None,
-            places: BTreeMap::new(),
+            ready: false,
         })
     }
 
@@ -110,7 +83,7 @@ impl SlowPath {
 
     /// What it did.
     pub fn counts(&self) -> &Counts {
-        &self.office.counts
+        &self.counts
     }
 
     /// Records in use, and negative answers.
@@ -133,10 +106,14 @@ impl SlowPath {
         self.shared.in_use().adopt(image, Instant::now());
     }
 
-    /// Takes records whose VM network has become `onDemand` in `target` over from the image.
-    pub fn take_over(&self, image: &mut TableImage, target: &TableImage) {
-        let mut in_use = self.shared.in_use();
+    /// Before the kernel's tables become `target`: makes room for the records that they always have
+    /// then, and takes those whose VM network has become `onDemand` over from `image`.
+    pub fn prepare(&mut self, image: &mut TableImage, target: &TableImage) -> Result<(), MapError> {
+        let shared = self.shared.clone();
+        let mut in_use = shared.in_use();
+        let gone = in_use.reserve(target);
         in_use.take_over(image, target, Instant::now());
+        self.remove(&gone)
     }
 
     /// Decides by another policy from now on, and brings what is in use in the kernel's table up to
@@ -146,21 +123,29 @@ impl SlowPath {
         // A number that is another VM network's from now on starts at zero.
         let (old, new) = (&before.tenants, &directory.tenants);
         let same = |old: &Tenant, id| new.get(&id).is_some_and(|new| new.name == old.name);
-        let counts = &self.office.counts;
+        let counts = &self.counts;
         counts.keep(|id| old.get(&id).is_some_and(|old| same(old, id)));
         let mut in_use = self.shared.in_use();
         let changes = self.shared.replace(Arc::new(directory), &mut in_use);
         let mut failed = None;
         for change in &changes {
             let done = match *change {
-                Change::Put(key, record) => self.table.put(key, record).inspect_err(|_| {
+                Change::Put(key, record) => self.table.put(key, record).or_else(|error| {
                     in_use.give_up(key);
+                    // None is better than one of the former policy.
+                    self.table.remove(&key).and(Err(error))
                 }),
                 Change::Delete(key) => self.table.remove(&key),
             };
             failed = failed.or(done.err());
         }
+        self.ready = true;
         failed.map_or(Ok(changes.len()), Err)
+    }
+
+    /// Whether there is a policy to decide by.
+    pub const fn is_ready(&self) -> bool {
+        self.ready
     }
 
     /// Removes from the kernel's table what nobody used for long enough.
@@ -177,114 +162,16 @@ impl SlowPath {
 
     /// How many it looked at.
     fn age_some(&mut self) -> Result<usize, MapError> {
-        let mut in_use = self.shared.in_use();
-        let (now, table, mut looks) = (Instant::now(), &self.table, 0);
-        let gone = in_use.expire(now, AGED_AT_ONCE, |key| {
-            looks += 1;
-            table.idle(key)
-        });
-        for key in &gone {
-            self.table.remove(key)?;
-        }
-        Ok(looks.max(gone.len()))
+        let shared = self.shared.clone();
+        let mut in_use = shared.in_use();
+        let (now, table) = (Instant::now(), &self.table);
+        let (gone, looks) = in_use.expire(now, AGED_AT_ONCE, |key| table.idle(key));
+        self.remove(&gone).map(|()| looks)
     }
 
-    /// Sees that each queue has a worker: the upcall pair's far end, and the uplinks' that have XDP.
-    /// Where each uplink's places in `XSKS` begin, by ifindex.
-    pub fn seat(
-        &mut self,
-        pair: Option<u32>,
-        uplinks: &[Uplink],
-    ) -> io::Result<&BTreeMap<u32, u32>> {
-        self.give_places(uplinks);
-        let pair = pair.map(|ifindex| Seat {
-            ifindex,
-            queue: 0,
-            place: PAIR,
-        });
-        let of_uplink = |uplink: &Uplink| {
-            let first = self.places.get(&uplink.ifindex).copied();
-            let queues = 0..uplink.queues.min(QUEUES);
-            let ifindex = uplink.ifindex;
-            let seat = move |queue| {
-                first.map(|first| Seat {
-                    ifindex,
-                    queue,
-                    place: first + queue,
-                })
-            };
-            queues.filter_map(seat).collect::<Vec<_>>()
-        };
-        let seats = uplinks.iter().flat_map(of_uplink).chain(pair);
-        let seats: BTreeSet<Seat> = seats.collect();
-        let gone: Vec<Seat> = self.stations.keys().copied().collect();
-        for seat in gone.into_iter().filter(|seat| !seats.contains(seat)) {
-            self.leave(seat);
-        }
-        for seat in seats {
-            if !self.stations.contains_key(&seat) {
-                let station = self.station(seat)?;
-                self.stations.insert(seat, station);
-            }
-        }
-        Ok(&self.places)
-    }
-
-    /// Ends a station. What the upcall pair's told goes on with that of the next pair.
-    fn leave(&mut self, seat: Seat) {
-        let Some(station) = self.stations.remove(&seat) else {
-            return;
-        };
-        let told = station.end();
-        if seat.place == PAIR {
-            self.former_pair = Some(told);
-        }
-    }
-
-    fn station(&self, seat: Seat) -> io::Result<Station> {
-        let (queue, bell) = if seat.place == PAIR {
-            (Queue::Pair(self.lane.1.clone()), self.pair_bell.clone())
-        } else {
-            let lane = self.lane.0.clone();
-            (Queue::Uplink(seat.ifindex, lane), bell()?)
-        };
-        let former = self.former_pair.as_ref().filter(|_| seat.place == PAIR);
-        let room = (self.limits, &*self.pin, bell, former);
-        Station::start(seat, queue, self.office.clone(), room)
-    }
-
-    fn give_places(&mut self, uplinks: &[Uplink]) {
-        self.places
-            .retain(|ifindex, _| uplinks.iter().any(|uplink| uplink.ifindex == *ifindex));
-        for uplink in uplinks {
-            let used: BTreeSet<u32> = self.places.values().copied().collect();
-            // The first belongs to the pair.
-            let mut free = (1..UPLINKS_LEN).map(|index| index * QUEUES);
-            if !self.places.contains_key(&uplink.ifindex)
-                && let Some(first) = free.find(|first| !used.contains(first))
-            {
-                self.places.insert(uplink.ifindex, first);
-            }
-        }
-    }
-
-    /// Each queue's state.
-    pub fn health(&self) -> Vec<(Seat, Health)> {
-        let all = self.stations.iter();
-        all.map(|(seat, station)| (*seat, station.health()))
-            .collect()
-    }
-
-    /// Ends every worker and its socket; others take their places. How many there are.
-    pub fn restart(&self) -> usize {
-        for station in self.stations.values() {
-            station.restart();
-        }
-        self.stations.len()
-    }
-
-    /// Ends all workers: nothing goes to user space any more.
-    pub fn stop(&mut self) {
-        self.stations.clear();
+    /// Removes all of these; the first error.
+    fn remove(&mut self, keys: &[LookupKey]) -> Result<(), MapError> {
+        let done = keys.iter().map(|key| self.table.remove(key));
+        done.fold(Ok(()), Result::and)
     }
 }

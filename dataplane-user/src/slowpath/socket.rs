@@ -31,19 +31,10 @@ const KICKS: u32 = RING / 32;
 /// A ring in which nothing moves for so long is stuck.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// What becomes of a received frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It goes out again on this socket, as it is now.
-    Send,
-    /// Its memory is free.
-    Free,
-}
-
 /// One queue's frames. What the kernel cannot take at once waits in a bounded line.
 pub trait Channel: Send {
     /// Hands each frame that is there to `each`; how many there were.
-    fn receive(&mut self, each: &mut dyn FnMut(&mut [u8]) -> Fate) -> io::Result<usize>;
+    fn receive(&mut self, each: &mut dyn FnMut(&[u8])) -> usize;
     /// Sends a copy of the parts, one after the other. `false`: there is no room now.
     fn send(&mut self, parts: &[&[u8]]) -> bool;
     /// Gives what was sent to the kernel, and takes back what it is done with.
@@ -140,7 +131,7 @@ impl Xsk {
             flags.force_copy();
         }
         let socket = builder.bind(NicIndex::new(ifindex), queue, flags);
-        let socket = socket.map_err(bind_error)?;
+        let socket = socket.map_err(|error| explained(&bind_error(error)))?;
         let mode = mode_of(&socket)?;
         let absent = || io::Error::other("the socket has no ring");
         let mut xsk = Self {
@@ -161,17 +152,14 @@ impl Xsk {
         Ok(xsk)
     }
 
-    /// Gives the kernel frames to receive into, and wakes it for them.
+    /// Gives the kernel frames to receive into, and wakes it for them. It is woken each time, too
+    /// when there are none to give: a socket whose device went says so by nothing else, not by `poll`.
     fn fill_up(&mut self) -> io::Result<()> {
         let short = TO_FILL.saturating_sub(self.receiving);
         // SAFETY: the memory is a field of the same value and goes after the socket.
-        let filled = unsafe { self.fill.enqueue(&mut self.umem, short, false) }?;
-        self.receiving += filled;
-        if filled > 0 {
-            let woken = recv(self.descriptor(), &mut [0; 0][..], RecvFlags::DONTWAIT);
-            settled(woken.map(drop))?;
-        }
-        Ok(())
+        self.receiving += unsafe { self.fill.enqueue(&mut self.umem, short, false) }?;
+        let woken = recv(self.descriptor(), &mut [0; 0][..], RecvFlags::DONTWAIT);
+        settled(woken.map(drop))
     }
 
     /// The socket itself.
@@ -211,22 +199,15 @@ impl Xsk {
 }
 
 impl Channel for Xsk {
-    fn receive(&mut self, each: &mut dyn FnMut(&mut [u8]) -> Fate) -> io::Result<usize> {
-        // SAFETY: as in `fill_up`; no packet leaves this function but into `outgoing`.
+    fn receive(&mut self, each: &mut dyn FnMut(&[u8])) -> usize {
+        // SAFETY: as in `fill_up`; no packet leaves this function.
         let count = unsafe { self.rx.recv(&self.umem, &mut self.received) };
         self.receiving -= count;
-        while let Some(mut packet) = self.received.pop_back() {
-            let fate = each(&mut packet);
-            let unsent = match fate {
-                Fate::Send => self.outgoing.push_front(packet),
-                Fate::Free => Some(packet),
-            };
-            if let Some(packet) = unsent {
-                self.umem.free_packet(packet);
-            }
+        while let Some(packet) = self.received.pop_back() {
+            each(&packet);
+            self.umem.free_packet(packet);
         }
-        self.fill_up()?;
-        Ok(count)
+        count
     }
 
     fn send(&mut self, parts: &[&[u8]]) -> bool {
@@ -260,14 +241,6 @@ impl Channel for Xsk {
         match poll(&mut asked, Some(&limit)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
-        }
-        let [own, _] = &asked;
-        if own
-            .revents()
-            .intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
-        {
-            // The device went, or was down: whoever has the socket opens another.
-            return Err(io::ErrorKind::NotConnected.into());
         }
         Ok(())
     }
@@ -305,6 +278,21 @@ fn settled(result: rustix::io::Result<()>) -> io::Result<()> {
         Err(Errno::AGAIN | Errno::BUSY | Errno::NOBUFS | Errno::INTR) | Ok(()) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The same with what it means, and what to do.
+fn explained(error: &io::Error) -> io::Error {
+    let advice = match error.raw_os_error() {
+        Some(libc::EBUSY) => "another program has a socket on this queue; end it",
+        Some(libc::ENETDOWN) => "the device is down; bring it up",
+        Some(libc::ENODEV) => "the device is gone",
+        Some(libc::ENOBUFS | libc::ENOMEM) => {
+            "no locked memory is left for it; set `ulimit -l unlimited` (systemd: LimitMEMLOCK=infinity)"
+        }
+        Some(libc::EPERM) => "nved lacks CAP_NET_RAW",
+        _ => return io::Error::other(error.to_string()),
+    };
+    io::Error::other(format!("{advice} ({error})"))
 }
 
 fn bind_error(error: SocketError) -> io::Error {

@@ -141,6 +141,11 @@ impl Station {
         lock(&self.health).clone()
     }
 
+    /// Whether its thread ended by itself, which no fault of a worker brings about.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Ends it; how it was in the end.
     pub fn end(self) -> Health {
         let health = self.health.clone();
@@ -238,16 +243,17 @@ impl Desk {
             })
         }));
         self.vacate();
-        if ended.is_ok() {
-            worker.drain();
-        }
+        // Where the worker panicked it may do so again.
+        let closed = catch_unwind(AssertUnwindSafe(|| worker.close()));
         let (trouble, wanted) = match ended {
             Ok(Ok(End::Stopped)) => (String::new(), true),
             Ok(Ok(End::Restarted)) => ("restarted on request".to_owned(), true),
             Ok(Err(error)) => (error.to_string(), false),
             Err(panic) => (format!("the worker panicked: {}", said(&*panic)), false),
         };
-        worker.abandon();
+        if let Err(panic) = closed {
+            tracing::error!("a worker panicked at its end, too: {}", said(&*panic));
+        }
         let (lost, refused) = (worker.lost(), worker.refused());
         if !trouble.is_empty() {
             let Seat { ifindex, queue, .. } = self.seat;

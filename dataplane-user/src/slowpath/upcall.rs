@@ -17,8 +17,8 @@ use super::directory::Directory;
 /// Where a packet came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A port: its device.
-    Port(u32),
+    /// A port: its device, and its slot.
+    Port(u32, u32),
     /// An uplink.
     Uplink(u32),
 }
@@ -48,37 +48,49 @@ impl Upcall {
     }
 
     /// Reads what came through the upcall pair; `None`: it is not from a program of ours.
-    pub fn read(bytes: &[u8], since: Instant, directory: &Directory) -> Option<Self> {
+    pub fn read(bytes: &[u8], since: Instant) -> Option<Self> {
         let (header, frame) = bytes.split_at_checked(upcall::LEN)?;
         let header: UpcallHeader = Bytes(header).load(0)?;
         if header.task()? != Task::Handle {
             return None;
         }
         let ifindex = header.ifindex();
-        let origin = match directory.tables.vport(ifindex) {
-            Some(_) => Origin::Port(ifindex),
-            None => Origin::Uplink(ifindex),
+        let punt = Punt::from_number(header.punt())?;
+        let origin = match header.slot() {
+            0 => Origin::Uplink(ifindex),
+            slot => Origin::Port(ifindex, slot),
         };
         Some(Self {
-            punt: Punt::from_number(header.punt())?,
+            punt,
             origin,
             since,
             frame: frame.to_vec(),
         })
     }
 
-    /// The port that sent it.
+    /// The port that sent it, if the device is still that port's.
     pub fn port<'d>(&self, directory: &'d Directory) -> Option<&'d Vport> {
         match self.origin {
-            Origin::Port(ifindex) => directory.tables.vport(ifindex),
+            Origin::Port(ifindex, slot) => {
+                let port = directory.tables.vport(ifindex);
+                port.filter(|port| port.slot == slot)
+            }
             Origin::Uplink(_) => None,
+        }
+    }
+
+    /// Where it is counted: the port's slot, 0 for an uplink.
+    pub const fn slot(&self) -> u32 {
+        match self.origin {
+            Origin::Port(_, slot) => slot,
+            Origin::Uplink(_) => 0,
         }
     }
 
     /// The header that gives the frame back to the programs.
     pub const fn back(&self) -> UpcallHeader {
         match self.origin {
-            Origin::Port(ifindex) => UpcallHeader::new(Task::Egress, ifindex, 0, 0),
+            Origin::Port(ifindex, slot) => UpcallHeader::new(Task::Egress, ifindex, slot, 0),
             Origin::Uplink(ifindex) => UpcallHeader::new(Task::Ingress, ifindex, 0, 0),
         }
     }

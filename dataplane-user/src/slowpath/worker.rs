@@ -1,6 +1,7 @@
 //! One queue's thread: takes packets, handles each to its end or lets it wait, gives them back.
 
 use std::{
+    collections::VecDeque,
     io,
     os::fd::{AsFd, OwnedFd},
     sync::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender};
-use dataplane_common::{abi::upcall::UpcallHeader, reason::DropReason};
+use dataplane_common::reason::DropReason;
 
 use super::{
     answers::AnswerLimit,
@@ -22,9 +23,11 @@ use super::{
     hold::{Entered, Hold},
     lane::{Lane, Returned},
     resolver::{Answered, Outcome, Question, Reply},
-    socket::{Account, Channel, Fate},
+    socket::{Account, Channel},
     upcall::{Origin, Upcall},
 };
+
+mod give_back;
 
 /// The thread looks at what waits too long at least so often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -85,6 +88,8 @@ pub struct Worker<C> {
     answered: AnswerLimit,
     reply: Reply,
     answers: Receiver<Answered>,
+    /// What came and was not looked at yet.
+    batch: VecDeque<Upcall>,
 }
 
 impl<C: Channel> Worker<C> {
@@ -106,6 +111,7 @@ impl<C: Channel> Worker<C> {
             answered: AnswerLimit::new(Instant::now()),
             reply,
             answers,
+            batch: VecDeque::new(),
         }
     }
 
@@ -151,36 +157,13 @@ impl<C: Channel> Worker<C> {
         self.channel.refused()
     }
 
-    /// Counts what came and was not looked at; nothing of it is forwarded any more.
-    pub fn drain(&mut self) {
-        let directory = self.office.shared.directory();
-        let now = Instant::now();
-        // What it cannot receive any more the kernel has dropped.
-        while let Ok(rest) = self.receive(&directory, now)
-            && !rest.is_empty()
-        {
-            for upcall in rest {
-                let tenant = handlers::tenant(&directory, &upcall);
-                tenant.inspect(|tenant| self.office.counts.punted(*tenant, upcall.punt));
-                self.drop(&directory, &upcall, DropReason::WorkerLost);
-            }
-        }
-    }
-
-    /// Counts what waits; nothing of it is forwarded any more.
-    pub fn abandon(&mut self) {
-        let directory = self.office.shared.directory();
-        for upcall in self.hold.clear() {
-            self.drop(&directory, &upcall, DropReason::WorkerLost);
-        }
-    }
-
     /// Everything that is there now.
     fn turn(&mut self, now: Instant) -> io::Result<()> {
         // Nothing to read: it did not ring.
         let _ = rustix::io::read(&*self.control.bell, &mut [0; 8]);
         let directory = self.office.shared.directory();
-        for upcall in self.receive(&directory, now)? {
+        self.receive(now);
+        while let Some(upcall) = self.batch.pop_front() {
             self.take(&directory, upcall, now);
         }
         while let Ok(answered) = self.answers.try_recv() {
@@ -191,30 +174,23 @@ impl<C: Channel> Worker<C> {
                 self.drop(&directory, &upcall, DropReason::HoldExpired);
             }
         }
-        self.send_others();
+        self.send_others(now);
         self.channel.turn()
     }
 
-    fn receive(&mut self, directory: &Directory, now: Instant) -> io::Result<Vec<Upcall>> {
-        let mut taken = Vec::new();
-        let queue = &self.queue;
-        self.channel.receive(&mut |bytes| {
-            match queue {
-                Queue::Pair(_) => taken.extend(Upcall::read(bytes, now, directory)),
-                Queue::Uplink(ifindex, _) => taken.push(Upcall::raw(bytes, now, *ifindex)),
-            }
-            Fate::Free
-        })?;
-        Ok(taken)
+    /// Takes what came into the batch; how many frames there were.
+    pub(super) fn receive(&mut self, now: Instant) -> usize {
+        let (queue, batch) = (&self.queue, &mut self.batch);
+        self.channel.receive(&mut |bytes| match queue {
+            Queue::Pair(_) => batch.extend(Upcall::read(bytes, now)),
+            Queue::Uplink(ifindex, _) => batch.push_back(Upcall::raw(bytes, now, *ifindex)),
+        })
     }
 
     fn take(&mut self, directory: &Directory, upcall: Upcall, now: Instant) {
-        let Some(tenant) = handlers::tenant(directory, &upcall) else {
-            let unknown = match upcall.origin {
-                Origin::Port(_) => DropReason::PortUnknown,
-                Origin::Uplink(_) => DropReason::VsidUnknown,
-            };
-            return self.drop(directory, &upcall, unknown);
+        let tenant = match handlers::whose(directory, &upcall) {
+            Ok(tenant) => tenant,
+            Err(reason) => return self.drop(directory, &upcall, reason),
         };
         self.office.counts.punted(tenant, upcall.punt);
         let weight = directory.tenants.get(&tenant).map_or(1, |t| t.weight);
@@ -227,31 +203,23 @@ impl<C: Channel> Worker<C> {
         }
     }
 
-    /// Does what the handler says.
-    fn act(&mut self, directory: &Directory, upcall: &Upcall, act: Act) {
-        match act {
-            Act::Again(frames) => self.again(directory, upcall, frames),
-            Act::Tell { frame, reason } => {
-                let slot = frame.0.slot();
-                if self.answered.allows(slot, Instant::now())
-                    && self.give(frame)
-                    && let Some(tenant) = handlers::tenant(directory, upcall)
-                {
-                    self.office.counts.answered(tenant);
-                }
-                self.drop(directory, upcall, reason);
-            }
-            Act::Drop(reason) => self.drop(directory, upcall, reason),
-        }
-    }
-
     fn wait(&mut self, directory: &Directory, upcall: Upcall, ask: Ask, now: Instant) {
-        match self.hold.enter((ask.key.rdid, ask.key.ca), upcall, now) {
+        let question = (ask.key.rdid, ask.key.ca);
+        match self.hold.enter(question, upcall, now) {
             Ok(Entered::Behind) => {}
             Ok(Entered::First) => {
                 let reply = self.reply.clone();
-                // A line that is full means a resolver that is stuck: what waits expires, counted.
-                let _ = self.office.questions.try_send(Question { ask, reply });
+                if self
+                    .office
+                    .questions
+                    .try_send(Question { ask, reply })
+                    .is_err()
+                {
+                    // The resolver has more than it can answer in time.
+                    for upcall in self.hold.answer(question) {
+                        self.drop(directory, &upcall, DropReason::HoldFull);
+                    }
+                }
             }
             Err((upcall, reason)) => self.drop(directory, &upcall, reason),
         }
@@ -261,62 +229,15 @@ impl<C: Channel> Worker<C> {
     fn release(&mut self, directory: &Directory, answered: Answered) {
         let Ask { key, .. } = answered.ask;
         for upcall in self.hold.answer((key.rdid, key.ca)) {
-            let from_port = upcall.port(directory).is_some();
-            match answered.outcome {
-                Outcome::Written => {
-                    let act = handlers::go_on(directory, &upcall);
-                    self.act(directory, &upcall, act);
-                }
-                Outcome::Nobody if from_port => {
-                    self.drop(directory, &upcall, DropReason::NoLookupRecord);
-                }
-                Outcome::Nobody => self.drop(directory, &upcall, DropReason::SrcUnknown),
-                Outcome::Full => self.drop(directory, &upcall, DropReason::TableFull),
-            }
+            let act = match (answered.outcome, upcall.origin) {
+                (Outcome::Written, _) => handlers::go_on(directory, &upcall),
+                (Outcome::Nobody, Origin::Port(..)) => Act::Drop(DropReason::NoLookupRecord),
+                (Outcome::Nobody, Origin::Uplink(_)) => Act::Drop(DropReason::SrcUnknown),
+                (Outcome::Full, _) => Act::Drop(DropReason::TableFull),
+                (Outcome::Failed, _) => Act::Drop(DropReason::PuntFailed),
+            };
+            self.act(directory, &upcall, act);
         }
-    }
-
-    fn again(&mut self, directory: &Directory, upcall: &Upcall, frames: Vec<Vec<u8>>) {
-        let tenant = handlers::tenant(directory, upcall).unwrap_or(0);
-        for frame in frames {
-            if self.give((upcall.back(), frame)) {
-                let waited = upcall.since.elapsed();
-                self.office.counts.reinjected(tenant, waited);
-            } else {
-                self.drop(directory, upcall, DropReason::PuntFailed);
-            }
-        }
-    }
-
-    /// Sends a frame to the programs. `false`: there is no room.
-    fn give(&mut self, (header, frame): (UpcallHeader, Vec<u8>)) -> bool {
-        match &self.queue {
-            Queue::Pair(_) => self.channel.send(&[&header.to_bytes(), &frame]),
-            Queue::Uplink(_, lane) => lane.put(Returned { header, frame }).is_ok(),
-        }
-    }
-
-    /// What other queues' threads give back.
-    fn send_others(&mut self) {
-        let Queue::Pair(lane) = &self.queue else {
-            return;
-        };
-        let directory = self.office.shared.directory();
-        for Returned { header, frame } in lane.try_iter() {
-            if !self.channel.send(&[&header.to_bytes(), &frame]) {
-                let port = directory.tables.vports.get(&header.ifindex());
-                let whose = (port.map(|port| port.rdid), port.map_or(0, |port| port.slot));
-                let counts = &self.office.counts;
-                counts.dropped(whose, DropReason::PuntFailed, frame.len());
-            }
-        }
-    }
-
-    fn drop(&self, directory: &Directory, upcall: &Upcall, reason: DropReason) {
-        let slot = upcall.port(directory).map_or(0, |port| port.slot);
-        let whose = (handlers::tenant(directory, upcall), slot);
-        let counts = &self.office.counts;
-        counts.dropped(whose, reason, upcall.frame.len());
     }
 }
 

@@ -66,11 +66,11 @@ impl Pair {
         Self {
             whole: Side::new(Programs::load(whole)),
             partial: Side::new(partial),
-            directory: Directory {
+            directory: Directory::of(
                 tables,
-                gateways: [(BLUE, gateway), (RED, gateway)].into(),
-                tenants: BTreeMap::new(),
-            },
+                [(BLUE, gateway), (RED, gateway)].into(),
+                BTreeMap::new(),
+            ),
             in_use: InUse::new(Lives::DEFAULT, ROOM),
             kept: BTreeSet::new(),
         }
@@ -89,7 +89,7 @@ impl Pair {
         let (Some(want), Some(got)) = (want, got) else {
             return Ok("refused by the kernel");
         };
-        let Some(upcall) = self.upcall((direction, frame), &got)? else {
+        let Some(upcall) = Self::upcall((direction, frame), &got)? else {
             ensure!(
                 want == got,
                 "directly\n  want {want:02x?}\n  got  {got:02x?}"
@@ -126,7 +126,7 @@ impl Pair {
     }
 
     /// What user space gets, if it is asked.
-    fn upcall(&self, (direction, frame): (Direction, &[u8]), got: &Fate) -> Result<Option<Upcall>> {
+    fn upcall((direction, frame): (Direction, &[u8]), got: &Fate) -> Result<Option<Upcall>> {
         let (received, punted) = match direction {
             Direction::Egress => (Counter::EgressReceived, Counter::EgressPunted),
             Direction::Ingress => (Counter::IngressReceived, Counter::IngressPunted),
@@ -142,7 +142,7 @@ impl Pair {
         let upcall = if bytes == frame {
             Some(Upcall::raw(bytes, Instant::now(), SENDER))
         } else {
-            Upcall::read(bytes, Instant::now(), &self.directory)
+            Upcall::read(bytes, Instant::now())
         };
         Ok(Some(upcall.context("no upcall")?))
     }

@@ -13,7 +13,6 @@ use crate::{
         counts::Counts,
         directory::Shared,
         lane::Lane,
-        socket::Fate,
         worker::tests::{IFINDEX, directory, udp},
     },
 };
@@ -21,24 +20,24 @@ use crate::{
 /// A socket that has one packet, and is no good after that.
 struct Faulty {
     turns: usize,
-    fault: fn() -> io::Result<usize>,
+    fault: fn() -> io::Result<()>,
 }
 
 impl Channel for Faulty {
-    fn receive(&mut self, each: &mut dyn FnMut(&mut [u8]) -> Fate) -> io::Result<usize> {
+    fn receive(&mut self, each: &mut dyn FnMut(&[u8])) -> usize {
         self.turns += 1;
         if self.turns > 1 {
-            return (self.fault)();
+            return 0;
         }
         let header = UpcallHeader::new(Task::Handle, IFINDEX, 3, Punt::Miss.number());
-        each(&mut [&header.to_bytes()[..], &udp(7, b"x")].concat());
-        Ok(1)
+        each(&[&header.to_bytes()[..], &udp(7, b"x")].concat());
+        1
     }
     fn send(&mut self, _: &[&[u8]]) -> bool {
         true
     }
     fn turn(&mut self) -> io::Result<()> {
-        Ok(())
+        (self.fault)()
     }
     fn wait(&self, _: BorrowedFd<'_>, _: Duration) -> io::Result<()> {
         Ok(())
@@ -93,7 +92,7 @@ fn desk() -> (
 }
 
 /// Workers at sockets with this fault; how it ended, after `sockets` of them.
-fn after(sockets: usize, fault: fn() -> io::Result<usize>) -> (Health, Vec<(DropReason, u64)>) {
+fn after(sockets: usize, fault: fn() -> io::Result<()>) -> (Health, Vec<(DropReason, u64)>) {
     let (desk, _unanswered) = desk();
     let opened = AtomicUsize::new(0);
     desk.keep(&crossbeam_channel::bounded(1).0, || {

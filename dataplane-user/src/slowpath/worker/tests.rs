@@ -3,7 +3,7 @@ use std::{collections::VecDeque, os::fd::BorrowedFd, sync::Mutex};
 use dataplane_common::{
     abi::{
         lookup::{LookupKey, LookupRecord},
-        upcall::{self, Task},
+        upcall::{self, Task, UpcallHeader},
         vport::Vport,
     },
     id::Mac,
@@ -34,13 +34,12 @@ struct Frames {
 }
 
 impl Channel for Fake {
-    fn receive(&mut self, each: &mut dyn FnMut(&mut [u8]) -> Fate) -> io::Result<usize> {
+    fn receive(&mut self, each: &mut dyn FnMut(&[u8])) -> usize {
         let incoming = std::mem::take(&mut self.0.lock().unwrap().incoming);
-        let count = incoming.len();
-        for mut frame in incoming {
-            each(&mut frame);
+        for frame in &incoming {
+            each(frame);
         }
-        Ok(count)
+        incoming.len()
     }
     fn send(&mut self, parts: &[&[u8]]) -> bool {
         self.0.lock().unwrap().sent.push(parts.concat());
@@ -119,11 +118,7 @@ pub(in crate::slowpath) fn directory() -> Directory {
         name: "blue".to_owned(),
         weight: 1,
     };
-    Directory {
-        tables,
-        gateways: [(6001, ca(1))].into(),
-        tenants: [(RDID, blue)].into(),
-    }
+    Directory::of(tables, [(6001, ca(1))].into(), [(RDID, blue)].into())
 }
 
 fn bench(limits: Limits) -> Bench {
@@ -242,7 +237,7 @@ fn what_waits_when_the_thread_ends_is_counted() {
     bench.worker.office.questions = questions;
     bench.punt(Punt::Miss, &udp(7, b"x"));
     bench.worker.turn(Instant::now()).unwrap();
-    bench.worker.abandon();
+    bench.worker.close();
     let drops = bench.counts.drops(3);
     assert_eq!(drops[0].0, DropReason::WorkerLost);
     assert_eq!(drops[0].1.packets, 1);
