@@ -115,9 +115,14 @@ impl Fixture {
             Direction::Ingress => (Task::Ingress, Counter::IngressReinjected),
         };
         let before = programs.counts();
-        let ran = programs.give_back(UpcallHeader::new(task, SENDER, 0, 0), &self.frame);
-        let mut counts = self.counts();
         let slot = self.slot();
+        let of_port = match self.direction {
+            Direction::Egress => slot,
+            Direction::Ingress => 0,
+        };
+        let header = UpcallHeader::new(task, SENDER, of_port, 0);
+        let ran = programs.give_back(header, &self.frame);
+        let mut counts = self.counts();
         counts.counters.insert((slot, again), 1);
         self.counted(programs, &before, &counts)?;
         self.outcome(Hook::Tc, &ran)

@@ -12,7 +12,7 @@ use dataplane_tests::{
     expect::{Fixture, Want, check_each},
     fixtures::{self, slow_path},
     packet::{udp, who_has},
-    policy::{BLUE_5, SENDER, blue_on_demand},
+    policy::{BLUE_5, BLUE_6, SENDER, blue_on_demand},
     prog_run::{Action, Counts, Hook, Listener, Programs},
 };
 
@@ -92,7 +92,7 @@ fn nobody_is_asked_twice_about_one_packet() -> Result<()> {
 fn what_user_space_made_for_a_port_is_handed_over_as_it_is() -> Result<()> {
     let (programs, _listener) = Programs::attended(&blue_on_demand())?;
     for frame in [udp(REMOTE, A, 30), who_has(REMOTE, A), vec![0xFF; 60]] {
-        let ran = programs.give_back(UpcallHeader::new(Task::Deliver, 77, BLUE_5, 0), &frame);
+        let ran = programs.give_back(UpcallHeader::new(Task::Deliver, SENDER, BLUE_5, 0), &frame);
         assert_eq!((ran.action, ran.frame), (Action::Redirect, frame));
     }
     assert_eq!(programs.counts(), Counts::default(), "user space counts it");
@@ -101,10 +101,25 @@ fn what_user_space_made_for_a_port_is_handed_over_as_it_is() -> Result<()> {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
+fn what_was_for_the_port_that_had_the_device_before_ends() -> Result<()> {
+    let (programs, _listener) = Programs::attended(&blue_on_demand())?;
+    let frame = udp(A, REMOTE, 30);
+    for task in [Task::Egress, Task::Deliver] {
+        let ran = programs.give_back(UpcallHeader::new(task, SENDER, BLUE_6, 0), &frame);
+        assert_eq!(ran.action, Action::Drop, "{task:?}");
+    }
+    let drops = programs.counts().drops;
+    let unknown = drops.get(&(0, Direction::Egress, R::PortUnknown));
+    assert_eq!(unknown, Some(&1), "{drops:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
 fn what_is_not_from_user_space_goes_nowhere() -> Result<()> {
     let (programs, _listener) = Programs::attended(&blue_on_demand())?;
     let frame = udp(A, REMOTE, 30);
-    let good = UpcallHeader::new(Task::Egress, SENDER, 0, 0).to_bytes();
+    let good = UpcallHeader::new(Task::Egress, SENDER, BLUE_5, 0).to_bytes();
     let whole = [&good[..], &frame].concat();
     assert_eq!(programs.try_give_back(&whole)?.action, Action::Redirect);
     let before = programs.counts();
@@ -131,7 +146,11 @@ fn every_truncation_of_what_is_given_back() -> Result<()> {
             Direction::Egress => Task::Egress,
             Direction::Ingress => Task::Ingress,
         };
-        let header = UpcallHeader::new(task, SENDER, 0, 0).to_bytes();
+        let slot = match fixture.direction {
+            Direction::Egress => BLUE_5,
+            Direction::Ingress => 0,
+        };
+        let header = UpcallHeader::new(task, SENDER, slot, 0).to_bytes();
         let bytes = [&header[..], &fixture.frame].concat();
         for len in 14..bytes.len().min(160) {
             // The kernel itself refuses an skb shorter than its network header.

@@ -147,10 +147,6 @@ pub fn ingress<'t, T: Tables>(
         Net::Arp(arp) if arp.is_valid() => (arp.sender, arp.target),
         Net::Arp(_) => return Err(DropReason::ArpMalformed.into()),
     };
-    let known = match pa_valid(tables, tunnel, src) {
-        Err(halt) if halt.punt.is_none() => return Err(halt),
-        known => known,
-    };
     if headers.eth.dst.is_group() {
         return Err(DropReason::BcastDisabled.into());
     }
@@ -160,8 +156,8 @@ pub fn ingress<'t, T: Tables>(
     let port = tables.vport(ifindex).ok_or(DropReason::NoLocalPort)?;
     has_ca(tables, port, dst)?;
     fits_port(port, headers.segment)?;
-    // Only a packet that somebody here would get is worth a question about its sender.
-    known?;
+    // Last, for only a packet that somebody here would get is worth a question about its sender.
+    pa_valid(tables, tunnel, src)?;
     Ok(Ingress {
         deliver: Deliver {
             ifindex,

@@ -25,7 +25,7 @@ pub struct SlowPathFlags {
     /// stops the uplink's queues for a moment [default: false]
     #[arg(long, value_name = "BOOL")]
     pub zero_copy: Option<bool>,
-    /// Packets that wait for one destination, on each queue [default: 8]
+    /// Packets that wait for one destination, on each queue [default: 64]
     #[arg(long, value_name = "N")]
     pub hold_per_destination: Option<u32>,
     /// Packets of one VM network that wait, on each queue [default: 1024]

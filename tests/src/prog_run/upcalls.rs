@@ -7,10 +7,12 @@ use aya::{
 };
 use dataplane_common::abi::{
     bucket::BUCKETS_LEN,
+    config::Config,
     lookup::{LookupEntry, LookupKey},
     upcall::{PAIR, QUEUES, UpcallHeader},
 };
 use dataplane_user::{policy::table_image::TableImage, slowpath::socket::Xsk};
+use rustix::time::{ClockId, clock_gettime};
 use xtask::lab::{Netns, inside, unique};
 
 use super::{Hook, Programs, Ran};
@@ -65,12 +67,20 @@ impl Programs {
         self.put("UPLINKS", &[(SENDER, UPLINK)].into());
     }
 
-    /// No port and no subnet has a token left.
+    /// No port and no routing domain has a token left, and the next comes in four seconds.
     pub fn empty_buckets(&mut self) {
+        let map = self.ebpf.map_mut("CONFIG").expect("map");
+        let mut settings: Array<_, Config> = Array::try_from(map).expect("array");
+        let mut config = settings.get(&0, 0).expect("a setting");
+        config.punt_interval = u32::MAX;
+        settings.set(0, config, 0).expect("set");
+        let depth = u64::from(config.punt_interval) * u64::from(config.punt_burst);
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs();
         let map = self.ebpf.map_mut("BUCKETS").expect("map");
         let mut buckets: Array<_, u64> = Array::try_from(map).expect("array");
         for bucket in 0..BUCKETS_LEN {
-            buckets.set(bucket, u64::MAX / 2, 0).expect("set");
+            buckets.set(bucket, now + depth, 0).expect("set");
         }
     }
 
