@@ -11,10 +11,10 @@ use super::Agent;
 use crate::{
     control::protocol::{DropCount, Frames, Latency, QueueStatus, SlowPathStatus, UpcallCount},
     slowpath::{
+        channel::Mode,
         counts::Upcalls,
         directory::Tenant,
-        socket::Mode,
-        station::{Health, Seat},
+        health::{Health, Seat},
     },
 };
 

@@ -4,13 +4,17 @@
 //! the kernel when a packet asks, and out of it when none does any more. Pure.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use dataplane_common::abi::lookup::{LookupKey, LookupRecord};
 
+use self::domain::{Domain, Entry};
 use super::table_image::TableImage;
+
+mod domain;
+mod room;
 
 /// How long what nobody asks for stays, and how much of it there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,44 +50,6 @@ pub struct InUse {
     /// Nothing may be evicted.
     held_still: bool,
     domains: BTreeMap<u32, Domain>,
-}
-
-/// What a routing domain has in use.
-#[derive(Debug, Default)]
-struct Domain {
-    entries: BTreeMap<LookupKey, Entry>,
-    /// When to look at an entry again; each entry once.
-    due: BTreeSet<(Instant, LookupKey)>,
-    negatives: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    record: LookupRecord,
-    due: Instant,
-}
-
-impl Domain {
-    fn put(&mut self, key: LookupKey, entry: Entry) {
-        self.forget(key);
-        self.negatives += usize::from(entry.record.has(LookupRecord::NEGATIVE));
-        self.due.insert((entry.due, key));
-        self.entries.insert(key, entry);
-    }
-
-    /// The entry whose turn it is.
-    fn first_due(&self, now: Instant) -> Option<(LookupKey, Entry)> {
-        let (due, key) = self.due.first()?;
-        let entry = self.entries.get(key).filter(|_| *due <= now)?;
-        Some((*key, *entry))
-    }
-
-    fn forget(&mut self, key: LookupKey) {
-        if let Some(entry) = self.entries.remove(&key) {
-            self.due.remove(&(entry.due, key));
-            self.negatives -= usize::from(entry.record.has(LookupRecord::NEGATIVE));
-        }
-    }
 }
 
 /// What a packet's question comes to.
@@ -130,42 +96,17 @@ impl InUse {
         }
     }
 
-    /// Takes records that the kernel's table has had always, and shall have on demand from now on,
-    /// out of `image`, as far as there is room: what was in use stays, and the rest ages out.
-    pub fn take_over(&mut self, image: &mut TableImage, whole: &TableImage, now: Instant) {
-        let (records, negatives) = self.counts();
-        let room = self.most.saturating_sub(records + negatives);
-        let turned = image.lookup.extract_if(.., |key, _| {
-            let now = whole.lookup.get(key);
-            now.is_some_and(|record| record.has(LookupRecord::ON_DEMAND))
-        });
-        let turned: Vec<_> = turned.take(room).collect();
-        for (key, record) in turned {
-            self.enter(key, record, now);
-        }
-    }
-
     /// Records in use and negative answers, of all routing domains.
     pub fn counts(&self) -> (usize, usize) {
-        let each = self.domains.values();
-        let sum = |(records, negatives), domain: &Domain| {
-            let all = domain.entries.len();
-            (
-                records + all - domain.negatives,
-                negatives + domain.negatives,
-            )
-        };
-        each.fold((0, 0), sum)
+        let each = self.domains.values().map(Domain::counts);
+        each.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 
     /// Records in use and negative answers, by routing domain.
     pub fn by_domain(&self) -> BTreeMap<u32, (usize, usize)> {
         let each = self.domains.iter();
-        let counts = |domain: &Domain| {
-            let all = domain.entries.len();
-            (all - domain.negatives, domain.negatives)
-        };
-        each.map(|(rdid, domain)| (*rdid, counts(domain))).collect()
+        each.map(|(rdid, domain)| (*rdid, domain.counts()))
+            .collect()
     }
 
     /// A packet asks for `key` in the subnet `vsid`.
@@ -190,15 +131,6 @@ impl InUse {
         let record = LookupRecord::negative(vsid);
         self.enter(key, record, now);
         Answer::Write(record)
-    }
-
-    fn has_room_for_a_negative(&self, rdid: u32) -> bool {
-        let of = |domain: &Domain| domain.negatives;
-        let own = self.domains.get(&rdid).map_or(0, of);
-        let all: usize = self.domains.values().map(of).sum();
-        // What is free bounds each domain, too, so that some always is for one that has none.
-        let free = self.most_negatives.saturating_sub(all);
-        own < self.lives.negatives.min(free)
     }
 
     /// What the kernel's table has to get because the whole table is another one.
@@ -263,44 +195,6 @@ impl InUse {
         }
         self.domains.retain(|_, domain| !domain.entries.is_empty());
         (gone, looks)
-    }
-
-    /// Whether there are more entries than shall be.
-    pub fn is_over(&self) -> bool {
-        let each = self.domains.values();
-        each.map(|domain| domain.entries.len()).sum::<usize>() > self.most
-    }
-
-    /// Gives one entry up for another, when there is no room for more: of the routing domain that
-    /// has most, the one that was looked at longest ago, but not `except`. `None`: there is no other,
-    /// or nothing may go now ([`InUse::reserve`]).
-    pub fn evict(&mut self, except: Option<LookupKey>) -> Option<LookupKey> {
-        if self.held_still {
-            return None;
-        }
-        let most = self.domains.values_mut();
-        let most = most.max_by_key(|domain| domain.entries.len())?;
-        let mut due = most.due.iter().map(|(_, key)| *key);
-        let key = due.find(|key| Some(*key) != except)?;
-        most.forget(key);
-        Some(key)
-    }
-
-    /// Makes room for the records of `whole` that the kernel's table always has: the keys that go for
-    /// that. Until [`Self::follow`] nothing else goes, for what was in use may be one of those by now.
-    pub fn reserve(&mut self, whole: &TableImage) -> Vec<LookupKey> {
-        let always = |record: &&LookupRecord| !record.has(LookupRecord::ON_DEMAND);
-        let always = whole.lookup.values().filter(always).count();
-        self.most = self.room.saturating_sub(always).min(self.room / 2);
-        self.held_still = false;
-        let mut gone = Vec::new();
-        while self.is_over()
-            && let Some(key) = self.evict(None)
-        {
-            gone.push(key);
-        }
-        self.held_still = true;
-        gone
     }
 
     /// The kernel did not take what [`Self::ask`] said.

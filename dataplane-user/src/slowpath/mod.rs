@@ -17,10 +17,12 @@ use crate::policy::in_use::Lives;
 
 pub mod answers;
 pub mod budget;
+pub mod channel;
 pub mod counts;
 pub mod directory;
 pub mod fragment;
 pub mod handlers;
+pub mod health;
 pub mod hold;
 pub mod icmp;
 pub mod lane;

@@ -13,8 +13,9 @@ use dataplane_common::abi::upcall::{PAIR, QUEUES, UPLINKS_LEN};
 
 use super::{
     Limits,
+    health::{Health, Seat},
     lane::{Lane, Returned},
-    station::{Health, Seat, Station, bell},
+    station::{Station, bell},
     worker::{Office, Queue},
 };
 

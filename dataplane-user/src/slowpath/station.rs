@@ -2,7 +2,6 @@
 //! again when the socket or the worker fails.
 
 use std::{
-    collections::BTreeMap,
     io,
     os::fd::{AsRawFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -21,44 +20,14 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use super::{
     Limits,
     budget::Budgets,
+    channel::{Account, Channel, Mode},
+    health::{Health, Seat},
     hold::Hold,
     lane::ring,
-    socket::{Account, Channel, Mode, Xsk},
+    socket::Xsk,
     worker::{Control, End, Office, Queue, Worker},
 };
 use crate::dataplane::{load::MAPS_FOLDER, maps::Maps};
-
-/// Where a socket is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seat {
-    /// The device.
-    pub ifindex: u32,
-    /// Its queue.
-    pub queue: u32,
-    /// Where programs find the socket in `XSKS`.
-    pub place: u32,
-}
-
-/// What a station does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// How frames come; `None` while there is no socket.
-    pub mode: Option<Mode>,
-    /// Why there is none, or why the last one ended; empty when nothing happened.
-    pub trouble: String,
-    /// Sockets opened after the first.
-    pub restarts: u64,
-    /// Frames of the shared memory, as they were a moment ago.
-    pub account: Account,
-    /// Frames that were missing when a socket was closed, of all sockets.
-    pub lost: u64,
-    /// Packets that wait for an answer.
-    pub held: usize,
-    /// These by routing domain.
-    pub held_of: BTreeMap<u32, usize>,
-    /// Packets that the kernel found no room for in the rings of all sockets.
-    pub refused: u64,
-}
 
 /// A running thread. It ends when this is dropped.
 #[derive(Debug)]

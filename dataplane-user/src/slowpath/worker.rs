@@ -17,13 +17,13 @@ use dataplane_common::reason::DropReason;
 use super::{
     answers::AnswerLimit,
     budget::Budgets,
+    channel::{Account, Channel},
     counts::Counts,
     directory::{Ask, Directory, Shared},
     handlers::{self, Act, Handled},
     hold::{Entered, Hold},
     lane::{Lane, Returned},
     resolver::{Answered, Outcome, Question, Reply},
-    socket::{Account, Channel},
     upcall::{Origin, Upcall},
 };
 

@@ -9,10 +9,10 @@ use dataplane_common::{abi::upcall::UpcallHeader, reason::DropReason};
 
 use super::{Queue, SENDING, Worker};
 use crate::slowpath::{
+    channel::Channel,
     directory::Directory,
     handlers::{self, Act},
     lane::Returned,
-    socket::Channel,
     upcall::Upcall,
 };
 

@@ -16,7 +16,7 @@ use crate::{
         in_use::{InUse, Lives},
         table_image::TableImage,
     },
-    slowpath::{budget::Rates, directory::Tenant, hold::Limits, resolver, socket::Account},
+    slowpath::{budget::Rates, channel::Account, directory::Tenant, hold::Limits, resolver},
 };
 
 /// Of blue's port.
