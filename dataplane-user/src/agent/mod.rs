@@ -293,7 +293,7 @@ impl Agent {
             }
             Command::RestartSlowPath(reply) => {
                 let workers = self.slow_path.seats.restart();
-                tracing::info!("restarting {workers} workers of the slow path");
+                tracing::info!("workers of the slow path restart: {workers}");
                 let _ = reply.send(Restarted { workers });
                 false
             }

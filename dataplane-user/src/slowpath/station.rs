@@ -224,7 +224,7 @@ impl Desk {
             tracing::error!("a worker panicked at its end, too: {}", said(&*panic));
         }
         let (lost, refused) = (worker.lost(), worker.refused());
-        if !trouble.is_empty() {
+        if !wanted {
             let Seat { ifindex, queue, .. } = self.seat;
             tracing::warn!("slow path, interface {ifindex}, queue {queue}: {trouble}");
         }

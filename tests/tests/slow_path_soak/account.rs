@@ -99,10 +99,15 @@ pub(crate) fn whole(site: &Site) -> Result<()> {
     for host in [0, 1] {
         for queue in queues(site, host)? {
             let frames = &queue["frames"];
-            let of = |name: &str| number(&frames[name]);
-            let sum = of("free") + of("receiving") + of("sending");
-            ensure!(of("lost") == 0, "host {host}: frames are lost: {queue}");
-            ensure!(sum == of("all"), "host {host}: not all frames: {queue}");
+            let of = |name: &str| frames[name].as_u64().context("a number of frames");
+            let sum = of("free")? + of("receiving")? + of("sending")?;
+            ensure!(of("lost")? == 0, "host {host}: frames are lost: {queue}");
+            ensure!(sum == of("all")?, "host {host}: not all frames: {queue}");
+            let open = queue["mode"] != "none";
+            ensure!(
+                !open || sum > 0,
+                "host {host}: a socket without memory: {queue}"
+            );
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! `NVE_SOAK_SECONDS` says for how long (20 unless given), `NVE_SOAK_SEED` repeats an order. Every
 //! event happens at least once. All the time a tenant sends to whom it knows, to whom it does not
 //! know, to nobody, and what does not fit; after each event first packets arrive again, and the agent
-//! has as many threads and descriptors as before.
+//! has as many descriptors as before.
 
 mod account;
 mod chatter;

@@ -259,4 +259,17 @@ fn garbage_ends_nothing() {
         bench.punt(Punt::Oversize, &vec![0x45; length]);
     }
     bench.worker.turn(Instant::now()).unwrap();
+    let before = bench.channel.0.lock().unwrap().sent.len();
+    let good = udp(7, b"good");
+    bench.punt(Punt::Miss, &good);
+    let sent = bench.until_sent(before + 1);
+    assert!(sent.last().unwrap().ends_with(&good));
+    let drops = bench.counts.drops(3);
+    let truncated = drops
+        .iter()
+        .find(|(reason, _)| *reason == DropReason::Truncated);
+    assert!(
+        truncated.is_some_and(|(_, count)| count.packets > 0),
+        "{drops:?}"
+    );
 }
