@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_mins(3);
 
 /// Can there be guests here? Says so if not.
 fn guests() -> bool {
-    let why = Series::ALL.map(|series| Guest::new(series).prepare().err());
+    let why = Series::TESTED.map(|series| Guest::new(series).prepare().err());
     let why = why.into_iter().flatten().next();
     why.map(|why| lab::skip(&format!("{why:#}"))).is_none()
 }
@@ -151,7 +151,7 @@ fn a_run_that_is_ended_leaves_nothing() -> Result<()> {
 #[test]
 fn an_unknown_kernel_is_refused_with_the_known_ones() -> Result<()> {
     let run = output(&mut vm(&["--kernel", "5.10", "--", "true"])?, PATIENCE)?;
-    holds(&run, 2, &["no guest kernel \"5.10\"", "6.1 and 6.12"])
+    holds(&run, 2, &["no guest kernel \"5.10\"", "6.1, 6.12, 6.18"])
 }
 
 #[test]

@@ -15,7 +15,7 @@ const DIED: u8 = 125;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Kernel of the guest: 6.1 or 6.12
+    /// Kernel of the guest: 6.1, 6.12 or 6.18
     #[arg(long, value_name = "V", default_value_t = Series::NEWEST)]
     kernel: Series,
     /// Memory of the guest, in MiB

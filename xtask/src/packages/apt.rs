@@ -13,6 +13,9 @@ use std::time::Duration;
 /// The release that gives everything: one of its kernels is the oldest that we support, and its
 /// backports have the other.
 const RELEASE: &str = "bookworm";
+/// The release whose backports have newer kernels. Nothing else comes from there: of backports apt
+/// takes what it is told to, and what is nowhere else.
+const NEXT: &str = "trixie";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const LIMIT: Duration = Duration::from_mins(10);
 
@@ -104,6 +107,12 @@ impl Apt {
         Ok(names.map(str::to_owned).collect())
     }
 
+    /// The packages whose names begin with `prefix`, in no order.
+    pub(crate) fn named(&self, prefix: &str) -> Result<Vec<String>> {
+        let names = lab::run(self.command("apt-cache").args(["pkgnames", prefix]))?;
+        Ok(names.stdout.lines().map(str::to_owned).collect())
+    }
+
     fn show(&self, package: &str) -> Result<String> {
         let (name, release) = split(package);
         let mut show = self.command("apt-cache");
@@ -119,6 +128,7 @@ impl Apt {
             format!("{main} {RELEASE} main"),
             format!("{main} {RELEASE}-backports main"),
             format!("{security} {RELEASE}-security main"),
+            format!("{main} {NEXT}-backports main"),
         ];
         let lines = lines.map(|line| format!("deb [signed-by={KEYRING} arch=amd64] {line}\n"));
         std::fs::write(self.dir.path().join("sources.list"), lines.concat())?;

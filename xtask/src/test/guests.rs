@@ -1,6 +1,6 @@
 //! The tier of guests: test programs on stock kernels, in virtual machines.
 //!
-//! One guest of each kernel runs all programs, one after the other. It has the network devices eth0
+//! One guest of each kernel runs all programs that are for it, one after the other. It has the network devices eth0
 //! and eth1, cabled to each other, if this machine can make them.
 
 use super::programs::Program;
@@ -21,13 +21,15 @@ const BLESSED: [&str; 2] = ["tests/baseline", "docs"];
 /// All programs of one kernel together take no longer.
 const LIMIT: Duration = Duration::from_mins(8);
 
-/// Runs the programs in a guest of each kernel, and counts under the name of the kernel.
+/// Runs the programs in guests of the kernels that they are for, and counts under the name of the
+/// kernel.
 pub(super) fn run(programs: &[Program], filter: Option<&str>, tally: &mut Tally) {
-    let chosen: Vec<_> = chosen(programs, filter, Program::in_guests).collect();
-    if chosen.is_empty() {
-        return;
-    }
     for series in Series::ALL {
+        let kind = |program: &Program| program.in_guests() && program.kernels().contains(&series);
+        let chosen: Vec<_> = chosen(programs, filter, kind).collect();
+        if chosen.is_empty() {
+            continue;
+        }
         let guest = guest(series);
         if let Err(why) = guest.prepare() {
             for program in &chosen {
@@ -43,13 +45,12 @@ pub(super) fn run(programs: &[Program], filter: Option<&str>, tally: &mut Tally)
 /// Fetches for guests and peers what the cache lacks, once and before the tests that need it. Those
 /// that fail to have it are told why by what is remembered of this.
 pub(super) fn prepare(programs: &[Program], filter: Option<&str>) {
-    if chosen(programs, filter, Program::needs_packages)
-        .next()
-        .is_none()
-    {
-        return;
-    }
     for series in Series::ALL {
+        let kind =
+            |program: &Program| program.needs_packages() && program.kernels().contains(&series);
+        if chosen(programs, filter, kind).next().is_none() {
+            continue;
+        }
         if let Err(why) = guest(series).prepare() {
             eprintln!("no guests with kernel {series}: {why:#}");
         }
@@ -61,7 +62,7 @@ pub(super) fn prepare(programs: &[Program], filter: Option<&str>) {
 pub(super) fn skip(programs: &[Program], filter: Option<&str>, tally: &mut Tally) {
     let here_too = |program: &Program| program.in_guests() && !program.only_in_guests();
     for program in chosen(programs, filter, here_too) {
-        for series in Series::ALL {
+        for series in Series::TESTED {
             let name = program.name();
             tally.skip(format!("{name} on {series}: needs root and a guest"));
         }
@@ -179,6 +180,6 @@ mod tests {
             &mut tally,
         );
         let on = |series: Series| format!("tests/load on {series}: needs root and a guest");
-        assert_eq!(tally.skips(), Series::ALL.map(on));
+        assert_eq!(tally.skips(), Series::TESTED.map(on));
     }
 }

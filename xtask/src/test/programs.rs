@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use xtask::vm::Series;
 use xtask::{lab, packages, shell};
 
 /// A program that takes longer hangs.
@@ -20,6 +21,9 @@ const GUEST: &str = "guest_";
 const EVERYWHERE: [&str; 4] = ["fixtures", "given_back", "load", "punts"];
 /// Programs that run here, and start guests or peers.
 const STARTERS: [&str; 3] = ["bench_cli", "bench_peers", "vm"];
+
+/// The program about what only newer drivers have.
+const NEWER: &str = "guest_zero_copy";
 
 /// One executable of tests.
 #[derive(Debug)]
@@ -87,6 +91,14 @@ impl Program {
     /// Its ignored tests run in guests.
     pub(super) fn in_guests(&self) -> bool {
         self.only_in_guests() || self.privileged() && EVERYWHERE.contains(&self.target.as_str())
+    }
+
+    /// The kernels of the guests that it needs, if it needs guests.
+    pub(super) fn kernels(&self) -> &'static [Series] {
+        match self.target.as_str() {
+            NEWER => &[Series::V6_18],
+            _ => &Series::TESTED,
+        }
     }
 
     /// It needs packages that this machine may not have.

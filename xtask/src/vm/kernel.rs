@@ -17,12 +17,17 @@ pub enum Series {
     V6_1,
     /// That of Debian 12's backports.
     V6_12,
+    /// One of Debian 13's backports, with what later drivers can do: zero-copy `AF_XDP` sockets on
+    /// virtio-net came with 6.13.
+    V6_18,
 }
 
 impl Series {
     /// All, the oldest first.
-    pub const ALL: [Self; 2] = [Self::V6_1, Self::V6_12];
-    /// The newest.
+    pub const ALL: [Self; 3] = [Self::V6_1, Self::V6_12, Self::V6_18];
+    /// Those that everything is tested on.
+    pub const TESTED: [Self; 2] = [Self::V6_1, Self::V6_12];
+    /// The newest of these.
     pub const NEWEST: Self = Self::V6_12;
 
     /// As users write it, such as `6.12`.
@@ -30,14 +35,17 @@ impl Series {
         match self {
             Self::V6_1 => "6.1",
             Self::V6_12 => "6.12",
+            Self::V6_18 => "6.18",
         }
     }
 
-    /// Debian's name for the newest kernel of the release that has this series.
-    fn package(self) -> &'static str {
+    /// Debian's name for the newest kernel of the release that has this series; `None` for a series
+    /// that its release keeps beside newer ones.
+    fn package(self) -> Option<&'static str> {
         match self {
-            Self::V6_1 => "linux-image-amd64",
-            Self::V6_12 => "linux-image-amd64/bookworm-backports",
+            Self::V6_1 => Some("linux-image-amd64"),
+            Self::V6_12 => Some("linux-image-amd64/bookworm-backports"),
+            Self::V6_18 => None,
         }
     }
 }
@@ -54,7 +62,7 @@ impl FromStr for Series {
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|series| series.name() == text);
         known.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(" and ");
+            let names = Self::ALL.map(Self::name).join(", ");
             format!("there is no guest kernel {text:?}; there are {names}")
         })
     }
@@ -103,18 +111,37 @@ impl Kernel {
     }
 }
 
-/// The package with the kernel itself, which the package of the series depends on.
+/// The package with the kernel itself, which the package of the series depends on, or the newest of
+/// that name.
 fn resolve(series: Series, prefix: &str, archive: &Archive) -> Result<String> {
-    let depends = archive.depends(series.package())?;
+    let Some(meta) = series.package() else {
+        let names = archive.named(prefix)?;
+        return newest(prefix, &names)
+            .with_context(|| format!("Debian's mirror has no kernel {series} any more"));
+    };
+    let depends = archive.depends(meta)?;
     let found = depends.iter().find(|name| name.starts_with(prefix));
     let Some(package) = found else {
         bail!(
-            "{} has no kernel {series} any more: it depends on {}",
-            series.package(),
+            "{meta} has no kernel {series} any more: it depends on {}",
             depends.join(", ")
         );
     };
     Ok(package.clone())
+}
+
+/// Of `PREFIXn+deb13-amd64`, that with the highest number: not those with further parts, which are
+/// for clouds, or have debug symbols.
+fn newest(prefix: &str, names: &[String]) -> Option<String> {
+    let number = |name: &str| {
+        let (number, build) = name.strip_prefix(prefix)?.split_once('+')?;
+        let plain = build.split('-').nth(1) == Some("amd64") && build.split('-').count() == 2;
+        plain.then(|| number.parse::<u32>().ok()).flatten()
+    };
+    let numbered = names
+        .iter()
+        .filter_map(|name| Some((number(name)?, name.clone())));
+    numbered.max().map(|(_, name)| name)
 }
 
 fn prepare(dir: &Path, tools: &Tools) -> Result<()> {
@@ -155,7 +182,21 @@ mod tests {
         let error = "6.2".parse::<Series>().unwrap_err();
         assert_eq!(
             error,
-            "there is no guest kernel \"6.2\"; there are 6.1 and 6.12"
+            "there is no guest kernel \"6.2\"; there are 6.1, 6.12, 6.18"
         );
+    }
+
+    #[test]
+    fn the_newest_kernel_of_a_series_is_a_plain_one() {
+        let names = [
+            "linux-image-6.18.9+deb13-amd64",
+            "linux-image-6.18.15+deb13-amd64",
+            "linux-image-6.18.15+deb13-amd64-dbg",
+            "linux-image-6.18.20+deb13-cloud-amd64",
+            "linux-image-6.18-amd64",
+        ];
+        let found = newest("linux-image-6.18.", &names.map(str::to_owned));
+        assert_eq!(found.as_deref(), Some(names[1]));
+        assert_eq!(newest("linux-image-6.18.", &[names[4].to_owned()]), None);
     }
 }

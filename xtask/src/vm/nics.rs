@@ -55,6 +55,10 @@ impl Nics {
     }
 }
 
+/// Addresses of memory go by the kernel's DMA interface, as with hardware. Without that the driver has
+/// no zero-copy sockets (`virtqueue_dma_dev`), and the device must be a modern one for it.
+const DMA: &str = "iommu_platform=on,disable-legacy=on";
+
 /// Makes the cable, and becomes QEMU. IPv6 is off so that the bridge itself says nothing.
 const CABLE: &str = "set -e
 echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6
@@ -78,7 +82,7 @@ fn pair(qemu: &Command, cpus: u32) -> Command {
         // An interrupt for each direction of each queue, one for control and one for changes.
         let vectors = 2 * queues + 2;
         command.arg("-device").arg(format!(
-            "virtio-net-pci,netdev=net{end},mac=02:00:00:00:00:0{},romfile=,mq=on,vectors={vectors}",
+            "virtio-net-pci,netdev=net{end},mac=02:00:00:00:00:0{},romfile=,mq=on,vectors={vectors},{DMA}",
             end + 1
         ));
     }
