@@ -1,17 +1,59 @@
 //! Two hosts with a multi-queue virtio-net NIC each, cabled to each other outside the guest.
 
+mod traffic;
+
 use super::{NEEDED, OURS, THEIRS, modules};
 use crate::net::{SOON, Site};
 use anyhow::{Context, Result, ensure};
-use std::{fs, process::Command};
-use xtask::lab::{Netns, run, wait_until};
+use std::{
+    fs,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use xtask::lab::{Netns, run, skip, wait_until};
+
+pub use traffic::{
+    SOURCES, carries_everything, from_each_source, many_flows, on_demand, queues_are_busy,
+};
+
+/// There is one pair of NICs.
+static NICS: Mutex<()> = Mutex::new(());
 
 const VMS: [&str; 4] = ["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"];
 /// As the site's veths have it.
 const MTU: &str = "1600";
 
+/// The NICs for the calling test alone; `None` skips it.
+pub fn nics() -> Option<MutexGuard<'static, ()>> {
+    let nics = NICS.lock().unwrap_or_else(PoisonError::into_inner);
+    if there().expect("virtio_net can be loaded") {
+        return Some(nics);
+    }
+    skip("this guest has no two virtio-net devices");
+    None
+}
+
+/// Both hosts with the demo's policy, changed, and XDP on their NICs; `nved` has a flag more.
+pub fn up(name: &str, change: impl Fn(String) -> String, flag: Option<&str>) -> Result<Site> {
+    let mut site = bare(name)?;
+    for host in [0, 1] {
+        let more = |flags: &mut Vec<String>| flags.extend(flag.map(str::to_owned));
+        site.start_as(host, "xdp", |spec| more(&mut spec.flags))?;
+        site.apply(host, &change(site.demo()))?;
+    }
+    site.ready()?;
+    for host in [0, 1] {
+        let status = site.ask(host, &["status"])?;
+        let uplink = &status["uplinks"][0];
+        ensure!(uplink["mode"] == "xdp+tc", "{uplink}");
+        let mode = xdp_mode(site.host(host))?;
+        ensure!(mode == "xdp", "the kernel calls it {mode:?}");
+    }
+    Ok(site)
+}
+
 /// Whether this guest has two such NICs, wherever they are now.
-pub fn there() -> Result<bool> {
+fn there() -> Result<bool> {
     modules(&["virtio_net"])?;
     let bound = fs::read_dir("/sys/bus/virtio/drivers/virtio_net")?;
     let names = bound.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -36,7 +78,7 @@ pub fn bare(name: &str) -> Result<Site> {
 fn give(host: &Netns, pa: &str) -> Result<()> {
     // The NICs of a test before come back a while after its namespaces went.
     let nic = wait_until("a virtio-net NIC", SOON, || {
-        nics().map(|nics| nics.first().cloned())
+        idle().map(|nics| nics.first().cloned())
     });
     let nic = nic.context("does somebody else use them?")?;
     let mut hand_over = Command::new("ip");
@@ -57,7 +99,7 @@ fn give(host: &Netns, pa: &str) -> Result<()> {
 }
 
 /// The virtio-net NICs that are in no namespace of a test.
-fn nics() -> Result<Vec<String>> {
+fn idle() -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/sys/class/net")? {
         let path = entry?.path();
