@@ -22,7 +22,7 @@ pub struct SlowPathFlags {
     #[arg(long, value_name = "N")]
     pub punt_burst: Option<u32>,
     /// Let sockets on uplinks share the driver's memory where it can; each restart of nved then
-    /// stops the uplink's queues for a moment [default: false]
+    /// loses what is in the uplink's queues [default: false]
     #[arg(long, value_name = "BOOL")]
     pub zero_copy: Option<bool>,
     /// Packets that wait for one destination, on each queue [default: 64]

@@ -44,8 +44,9 @@ pub struct Limits {
     /// Sockets on uplinks share the driver's memory, where it can.
     ///
     /// Off by default: the driver then hands over its whole queue. Every packet that is forwarded
-    /// without user space is copied out of the shared memory, and the queue stops for a moment when
-    /// a socket comes or goes, that is, with each restart of `nved`.
+    /// without user space is copied out of the shared memory, and what is in the queue is lost when
+    /// a socket comes or goes, that is, with each restart of `nved` (virtio-net resets the queue,
+    /// `virtnet_rq_bind_xsk_pool`).
     pub zero_copy: bool,
     /// Packets that wait for an answer.
     pub hold: HoldLimits,
