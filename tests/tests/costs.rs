@@ -126,8 +126,8 @@ fn costs_in_look_ups_of_every_walk_are_known() {
     assert_eq!(most("egress", "IPv4 to a port of this host"), 3);
     // The port and no record; and the port's other CAs where ARP names one that is not its own.
     assert_eq!(most("egress", "left to user space: `MISS`"), 3);
-    // Our PA, the subnet and no record.
-    assert_eq!(most("ingress", "left to user space: `SOURCE_MISS`"), 3);
+    // Our PA, the subnet, the port by MAC and by device, and no record.
+    assert_eq!(most("ingress", "left to user space: `SOURCE_MISS`"), 5);
     // Our PA, the subnet, the sender's record and PA, the port by MAC and by device.
     assert_eq!(most("ingress", "IPv4 to its port"), 6);
 }

@@ -253,6 +253,6 @@ fn the_sample_shows_every_key_and_its_default() {
         .collect();
     let keys = all.iter().filter(|line| line.contains(" = ")).count();
     // Two of the nine outside of the table have no default.
-    assert_eq!(keys, 9 + 11, "{all:#?}");
+    assert_eq!(keys, 9 + 12, "{all:#?}");
     assert_eq!(settings("all", &all.join("\n")), settings("sample", SAMPLE));
 }
