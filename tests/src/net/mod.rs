@@ -4,6 +4,7 @@ mod attach;
 mod burst;
 mod counts;
 pub mod disk;
+mod documents;
 mod kernel;
 mod link;
 mod lookups;
@@ -20,6 +21,7 @@ pub mod watch;
 
 pub use attach::cable;
 pub use burst::Burst;
+pub use documents::remote_record;
 pub use kernel::has_tcx;
 pub use link::Link;
 pub use lookups::{Lookups, PAIR, sent_by};

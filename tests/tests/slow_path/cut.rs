@@ -1,13 +1,13 @@
 //! Packets without DF are cut before they are encapsulated.
 
-use crate::{B, INNER, narrow};
+use crate::{B, INNER, discover, narrow};
 use anyhow::{Context, Result, ensure};
 use dataplane_common::wire::{
     ether,
     outer::{self, MTU_COST},
 };
 use dataplane_tests::net::{Frame, PacketSocket, SOON, Site, inside, proof};
-use std::{net::UdpSocket, os::fd::AsRawFd};
+use std::net::UdpSocket;
 use xtask::lab::Netns;
 
 /// `host-a`, whose way to the other host is narrow.
@@ -15,20 +15,7 @@ const NEAR: [u8; 4] = [192, 0, 2, 1];
 
 /// Lets the kernel of the sender cut what its own interface does not carry, without DF.
 fn may_be_cut(socket: &UdpSocket) -> Result<()> {
-    let value = libc::IP_PMTUDISC_DONT;
-    let len = libc::socklen_t::try_from(size_of_val(&value))?;
-    // SAFETY: the value lives through the call and `len` is its size.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MTU_DISCOVER,
-            (&raw const value).cast(),
-            len,
-        )
-    };
-    ensure!(done == 0, std::io::Error::last_os_error());
-    Ok(())
+    discover(socket, libc::IP_PMTUDISC_DONT)
 }
 
 /// Datagrams of so many bytes arrive as they were sent, put together by the receiver's kernel.

@@ -5,8 +5,9 @@ mod cut;
 mod reencapsulated;
 mod too_big;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use dataplane_tests::net::{SOON, Site};
+use std::{net::UdpSocket, os::fd::AsRawFd};
 use xtask::lab::wait_until;
 
 const A: &str = "10.0.0.5";
@@ -42,6 +43,23 @@ fn narrow(name: &str, mode: &str) -> Result<Site> {
         site.like_wires()?;
     }
     Ok(site)
+}
+
+/// What a socket does about packets that do not fit (`IP_PMTUDISC_DONT` and its fellows).
+fn discover(socket: &UdpSocket, value: libc::c_int) -> Result<()> {
+    let len = libc::socklen_t::try_from(size_of_val(&value))?;
+    // SAFETY: the value lives through the call and `len` is its size.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            (&raw const value).cast(),
+            len,
+        )
+    };
+    ensure!(done == 0, std::io::Error::last_os_error());
+    Ok(())
 }
 
 /// Waits until a port has left so many packets to user space.

@@ -1,13 +1,13 @@
 //! Packets with DF: their sender is told, as a router would.
 
-use crate::{A, B, INNER, narrow, punted};
+use crate::{A, B, INNER, discover, narrow, punted};
 use anyhow::{Context, Result, ensure};
 use dataplane_common::wire::ether;
 use dataplane_tests::net::{Frame, PacketSocket, SOON, inside, proof, tcp};
 use etherparse::{
     Icmpv4Type, NetSlice, SlicedPacket, TransportSlice, icmpv4::DestUnreachableHeader,
 };
-use std::{net::UdpSocket, os::fd::AsRawFd};
+use std::net::UdpSocket;
 use xtask::lab::{Netns, output, wait_until};
 
 const GATEWAY: [u8; 4] = [10, 0, 0, 1];
@@ -181,18 +181,5 @@ fn a_flood_of_them_gets_few_answers() {
 
 /// DF on every packet, whatever was told of the path (`IP_PMTUDISC_PROBE`).
 fn probe(socket: &UdpSocket) -> Result<()> {
-    let value = libc::IP_PMTUDISC_PROBE;
-    let len = libc::socklen_t::try_from(size_of_val(&value))?;
-    // SAFETY: the value lives through the call and `len` is its size.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MTU_DISCOVER,
-            (&raw const value).cast(),
-            len,
-        )
-    };
-    ensure!(done == 0, std::io::Error::last_os_error());
-    Ok(())
+    discover(socket, libc::IP_PMTUDISC_PROBE)
 }

@@ -4,11 +4,10 @@ use anyhow::{Context, Result, ensure};
 use dataplane_bench::figures::first_packet::{Course, Leg};
 use dataplane_common::id::Mac;
 use dataplane_tests::net::{
-    Site,
+    Site, remote_record,
     stream::{Stream, Tally},
 };
 use dataplane_user::dataplane::{layout::LOOKUP, load::MAPS_FOLDER, maps::Maps};
-use std::fmt::Write as _;
 
 /// New destinations of the victim in each phase.
 pub(crate) const DESTINATIONS: u32 = 400;
@@ -33,23 +32,8 @@ pub(crate) fn policy(site: &Site, tables: &str) -> String {
             1,
         );
     }
-    for ca in FIRST..FIRST + PHASES * DESTINATIONS {
-        let [a, b, c, d] = ca.to_be_bytes();
-        let _ = write!(
-            policy,
-            "
----
-apiVersion: nve/v1
-kind: LookupRecord
-metadata: {{vmNetwork: blue}}
-spec:
-  virtualSubnetId: 6001
-  customerAddress: {a}.{b}.{c}.{d}
-  macAddress: 02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}
-  providerAddress: 192.0.2.2
-"
-        );
-    }
+    let records = FIRST..FIRST + PHASES * DESTINATIONS;
+    policy.extend(records.map(|ca| remote_record(ca, 0)));
     policy
 }
 

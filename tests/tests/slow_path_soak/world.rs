@@ -9,8 +9,8 @@ use super::{
 use anyhow::{Context, Result, ensure};
 use dataplane_bench::figures::first_packet::Course;
 use dataplane_common::id::Mac;
-use dataplane_tests::net::{Process, SOON, Site, cable, evidence, ping};
-use std::{fmt::Write as _, ops::Range};
+use dataplane_tests::net::{Process, SOON, Site, cable, evidence, ping, remote_record};
+use std::ops::Range;
 use xtask::lab::wait_until;
 
 /// CA of the first of the destinations that have records.
@@ -84,23 +84,8 @@ impl World {
             1,
         );
         let mark = u8::from(self.variant);
-        for ca in FIRST + PROBES.start..FIRST + CHATTER.end {
-            let [a, b, c, d] = ca.to_be_bytes();
-            let _ = write!(
-                policy,
-                "
----
-apiVersion: nve/v1
-kind: LookupRecord
-metadata: {{vmNetwork: blue}}
-spec:
-  virtualSubnetId: 6001
-  customerAddress: {a}.{b}.{c}.{d}
-  macAddress: 02:{mark:02x}:{a:02x}:{b:02x}:{c:02x}:{d:02x}
-  providerAddress: 192.0.2.2
-"
-            );
-        }
+        let records = FIRST + PROBES.start..FIRST + CHATTER.end;
+        policy.extend(records.map(|ca| remote_record(ca, mark)));
         policy
     }
 
