@@ -54,10 +54,11 @@ pub async fn ensure(
     }
     let pair = make(handle, seen).await?;
     for (end, alias) in [(&pair.near, &aliases.0), (&pair.far, &aliases.1)] {
-        link::label(handle, end, alias, PAIR_MTU).await?;
+        // The alias comes last: an end that bears it is done, also for the next nved.
         if let Err(error) = ethtool::segment_in_software(&end.name) {
             tracing::warn!("interface {}: its offloads stay on: {error}", end.name);
         }
+        link::label(handle, end, alias, PAIR_MTU).await?;
     }
     Ok(pair)
 }
@@ -85,7 +86,11 @@ async fn make(handle: &Handle, seen: &Inventory) -> Result<UpcallPair, rtnetlink
         let names = (format!("nve-up{number}"), format!("nve-up{}", number + 1));
         // An nved that is killed between making a pair and giving it its alias leaves this.
         let half_made = |device: &&NetDevice| {
-            device.kind == Kind::Veth && device.alias.is_empty() && !device.up
+            let other = seen.by_index(device.other_end.ifindex);
+            device.kind == Kind::Veth
+                && device.alias.is_empty()
+                && !device.up
+                && other.is_some_and(|other| other.name == names.1)
         };
         if let Some(device) = seen.by_name(&names.0).filter(half_made) {
             remove(handle, device.ifindex).await?;
