@@ -120,17 +120,10 @@ fn miss(directory: &Directory, upcall: &Upcall) -> Handled {
     let Some(port) = upcall.port(directory) else {
         return drop_for(DropReason::PortUnknown);
     };
-    let ca = match headers(&upcall.frame, 0) {
-        Ok(Headers {
-            net: Net::Ipv4 { header, .. },
-            ..
-        }) => header.dst,
-        Ok(Headers {
-            net: Net::Arp(arp), ..
-        }) => arp.target,
-        Err(reason) => return drop_for(reason),
-    };
-    Handled::Wait(ask(port.rdid, port.vsid, ca))
+    match addresses(&upcall.frame, 0) {
+        Ok((_, ca)) => Handled::Wait(ask(port.rdid, port.vsid, ca)),
+        Err(reason) => drop_for(reason),
+    }
 }
 
 /// The inner source CA of a packet from the underlay is asked about.
@@ -147,17 +140,10 @@ fn source_miss(directory: &Directory, upcall: &Upcall) -> Handled {
         Ok(tunnel) => tunnel,
         Err(reason) => return drop_for(reason),
     };
-    let ca = match headers(&upcall.frame, outer::LEN) {
-        Ok(Headers {
-            net: Net::Ipv4 { header, .. },
-            ..
-        }) => header.src,
-        Ok(Headers {
-            net: Net::Arp(arp), ..
-        }) => arp.sender,
-        Err(reason) => return drop_for(reason),
-    };
-    Handled::Wait(ask(tunnel.rdid, tunnel.vsid, ca))
+    match addresses(&upcall.frame, outer::LEN) {
+        Ok((ca, _)) => Handled::Wait(ask(tunnel.rdid, tunnel.vsid, ca)),
+        Err(reason) => drop_for(reason),
+    }
 }
 
 /// A packet that the path does not carry is cut before it is encapsulated; or, where the sender forbids that, the sender is told.
@@ -208,6 +194,14 @@ fn path_mtu(directory: &Directory, port: &Vport, frame: &[u8]) -> Option<u16> {
     let record = directory.tables.lookup(port.rdid, header.dst)?;
     let hop = directory.tables.next_hop(record.pa_index)?;
     hop.path_mtu.checked_sub(MTU_COST)
+}
+
+/// Source and destination CA; of ARP, the sender's and the one that it asks about.
+fn addresses(frame: &[u8], offset: usize) -> Result<([u8; 4], [u8; 4]), DropReason> {
+    Ok(match headers(frame, offset)?.net {
+        Net::Ipv4 { header, .. } => (header.src, header.dst),
+        Net::Arp(arp) => (arp.sender, arp.target),
+    })
 }
 
 fn headers(frame: &[u8], offset: usize) -> Result<Headers, DropReason> {
