@@ -15,25 +15,23 @@ use crate::{
 impl Agent {
     /// Sees that packets can go to user space and back. Where they cannot, they are counted drops.
     pub(super) async fn follow_upcall(&mut self, seen: &Inventory, conditions: &mut Vec<String>) {
-        let done = upcall::ensure(&self.netlink, &self.settings.host, seen).await;
-        let done = done.map_err(|error| error.to_string());
-        let pair = match done {
-            Ok(pair) => match self.join_upcall(&pair) {
-                Ok(()) => upcall::bring_up(&self.netlink, &pair)
-                    .await
-                    .map(|()| pair)
-                    .map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            },
-            Err(error) => Err(error),
-        };
-        match pair {
+        match self.upcall_pair(seen).await {
             Ok(pair) => self.upcall = Some(pair),
             Err(error) => {
                 conditions.push(format!("the upcall pair cannot be used: {error}"));
                 self.upcall = None;
             }
         }
+    }
+
+    async fn upcall_pair(&mut self, seen: &Inventory) -> Result<UpcallPair, String> {
+        let host = &self.settings.host;
+        let pair = upcall::ensure(&self.netlink, host, seen).await;
+        let pair = pair.map_err(|error| error.to_string())?;
+        self.join_upcall(&pair).map_err(|error| error.to_string())?;
+        let up = upcall::bring_up(&self.netlink, &pair).await;
+        up.map_err(|error| error.to_string())?;
+        Ok(pair)
     }
 
     fn join_upcall(&mut self, pair: &UpcallPair) -> Result<(), crate::dataplane::Error> {
