@@ -5,9 +5,13 @@ use std::{
     io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 
 /// Why the folder cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +29,17 @@ pub enum LockError {
     },
 }
 
+/// How long an nved that was killed may take to let go: the kernel closes its `AF_XDP` sockets,
+/// which waits for readers, before it gives up the lock.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often the lock is tried.
+const STEP: Duration = Duration::from_millis(20);
+
 /// Makes the folder if need be and keeps others away from it until the file is dropped.
-pub fn folder(path: &Path) -> Result<File, LockError> {
+/// Waits for somebody who has it and may be about to end, `patience` long.
+pub fn folder(path: &Path, patience: Duration) -> Result<File, LockError> {
+    let end = Instant::now() + patience;
     let failed = |source| LockError::Io {
         path: path.to_owned(),
         source,
@@ -38,7 +51,8 @@ pub fn folder(path: &Path) -> Result<File, LockError> {
             Ok(()) if is_at(&file, path) => return Ok(file),
             // Whoever had it removed it before we got the lock.
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(LockError::InUse(path.to_owned())),
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(STEP),
+            Err(Errno::WOULDBLOCK) => return Err(LockError::InUse(path.to_owned())),
             Err(errno) => return Err(failed(errno.into())),
         }
     }
@@ -59,9 +73,24 @@ mod tests {
     fn a_folder_is_had_once() {
         let temporary = tempfile::tempdir().expect("folder");
         let path = temporary.path().join("nve");
-        let held = folder(&path).expect("lock");
-        assert!(matches!(folder(&path), Err(LockError::InUse(_))));
+        let held = folder(&path, Duration::ZERO).expect("lock");
+        let refused = folder(&path, Duration::ZERO);
+        assert!(matches!(refused, Err(LockError::InUse(_))));
         drop(held);
-        assert!(folder(&path).is_ok());
+        assert!(folder(&path, Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn one_that_is_about_to_end_is_waited_for() {
+        let temporary = tempfile::tempdir().expect("folder");
+        let held = folder(temporary.path(), Duration::ZERO).expect("lock");
+        let other = std::thread::spawn({
+            let path = temporary.path().to_owned();
+            move || folder(&path, Duration::from_secs(60))
+        });
+        std::thread::sleep(STEP);
+        assert!(!other.is_finished(), "two have it");
+        drop(held);
+        assert!(other.join().expect("thread").is_ok());
     }
 }

@@ -57,7 +57,7 @@ async fn run(settings: Settings) -> Result<()> {
     require::settings(&settings)?;
     require::bpffs(&settings.pin)?;
     let pin = settings.pin.clone();
-    let lock = lock::folder(&pin)?;
+    let lock = lock::folder(&pin, lock::PATIENCE)?;
     let done = work(settings).await;
     if done.is_err() {
         // An empty folder is what a refused start made; any other stays.
