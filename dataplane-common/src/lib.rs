@@ -1,6 +1,6 @@
 //! What the eBPF programs and user space must agree on.
 //!
-//! * [`wire`]: the formats of packets (Ethernet, IPv4, ARP, NVGRE).
+//! * [`wire`]: the formats of packets (Ethernet, IPv4, IPv6, ARP, ICMP, NVGRE).
 //! * [`abi`]: keys and values of the BPF maps, one map a file.
 //! * [`id`], [`reason`] and [`punt`]: checked domain numbers, why a packet is dropped, and why it is left to user space.
 //! * [`forward`]: *the* decision. Header values and tables in, verdict out; pure.

@@ -35,6 +35,22 @@ punts! {
     Oversize = 3, "OVERSIZE";
     /// A super-packet that bears an earlier encapsulation: the kernel refuses to mark it for a second one.
     Encapsulated = 4, "ENCAPSULATED";
+    /// The TTL or hop limit ended at the gateway; the sender is told.
+    TtlExceeded = 5, "TTL_EXCEEDED";
+    /// A neighbour solicitation whose answer does not fit in its place.
+    Neighbour = 6, "NEIGHBOUR";
+    /// A router solicitation in a subnet with `routerAdvertisement`.
+    RouterSolicit = 7, "ROUTER_SOLICIT";
+    /// A broadcast with more receivers than programs make copies for.
+    Wide = 8, "WIDE";
+    /// The underlay says that a packet of ours was too big.
+    PathMtu = 9, "PATH_MTU";
+    /// A port whose addresses are learned uses one that it does not have yet.
+    Learn = 10, "LEARN";
+    /// A DHCP server's answer to a port whose addresses are learned.
+    DhcpAck = 11, "DHCP_ACK";
+    /// To the gateway itself, and no ping: the sender is told that nobody listens.
+    ToGateway = 12, "TO_GATEWAY";
 }
 
 impl Punt {

@@ -40,21 +40,21 @@ drop_reasons! {
     SpoofCa = 3, egress, "SPOOF_CA";
     /// The tenant's frame bears a VLAN tag where none may be: the subnet drops tags, or there are more than two; or a decapsulated frame is tagged (RFC 7637, section 3.2).
     InnerVlan = 4, both, "INNER_VLAN";
-    /// The EtherType is neither IP nor ARP.
+    /// The EtherType is neither IP nor ARP, in a subnet without `allowNonIP`.
     NonIp = 5, both, "NON_IP";
-    /// The CA is IPv6, which this version does not forward yet.
+    /// The CA is IPv6. Not in use any more: IPv6 is forwarded.
     Ipv6Unsupported = 6, both, "IPV6_UNSUPPORTED";
-    /// Broadcast or multicast, which this version does not forward yet.
+    /// Broadcast or multicast in a subnet with `broadcast: {mode: none}`.
     BcastDisabled = 7, both, "BCAST_DISABLED";
-    /// The inner IPv4 header contradicts itself or the frame's length.
+    /// The inner IP header contradicts itself or the frame's length, or has an IPv4-mapped IPv6 address.
     IpMalformed = 8, both, "IP_MALFORMED";
     /// An ARP packet that is not Ethernet/IPv4, or neither request nor reply.
     ArpMalformed = 9, both, "ARP_MALFORMED";
-    /// An ARP request for a CA that the subnet has no lookup record of.
+    /// An ARP request or neighbour solicitation for a CA that the subnet has no lookup record of.
     ArpNoRecord = 10, egress, "ARP_NO_RECORD";
-    /// An ARP announcement or probe of the port's own CA; nobody needs to answer.
+    /// An announcement or probe (ARP, neighbour discovery) of the port's own CA; nobody needs to answer.
     GarpIgnored = 11, egress, "GARP_IGNORED";
-    /// To the subnet's gateway or to another subnet; this version does not route between subnets yet.
+    /// To a gateway, which answers pings and nothing else, and user space that would say so cannot be reached.
     GatewayBound = 12, egress, "GATEWAY_BOUND";
     /// Sent to the gateway for a CA that no subnet or customer route covers.
     NoRoute = 13, egress, "NO_ROUTE";
@@ -120,6 +120,26 @@ drop_reasons! {
     WorkerLost = 43, both, "WORKER_LOST";
     /// The record was found, and the kernel's table has no room for it.
     TableFull = 44, both, "TABLE_FULL";
+    /// The TTL or hop limit ended at the gateway.
+    TtlExceeded = 45, egress, "TTL_EXCEEDED";
+    /// More IPv6 extension headers than programs read.
+    ExtensionHeaders = 46, both, "EXTENSION_HEADERS";
+    /// A neighbour message against RFC 4861: hop limit, length, option or target.
+    NeighbourMalformed = 47, both, "NEIGHBOUR_MALFORMED";
+    /// More broadcasts than the port may send.
+    BcastRate = 48, egress, "BCAST_RATE";
+    /// A broadcast that nobody else is there for.
+    BcastNobody = 49, both, "BCAST_NOBODY";
+    /// The record has rule `TranslationMethodNone` and its host is another.
+    NoTranslation = 50, egress, "NO_TRANSLATION";
+    /// The next hop of the packet's customer route is the port that sent it.
+    RouteLoop = 51, egress, "ROUTE_LOOP";
+    /// A port whose addresses are learned uses one of somebody else's, or too many.
+    LearnRefused = 52, egress, "LEARN_REFUSED";
+    /// The program that makes copies of a broadcast cannot be reached.
+    BcastFailed = 53, both, "BCAST_FAILED";
+    /// A frame of or for a port in a VLAN without the VLAN's tag where it needs one, with another's, or with a second one.
+    VlanForeign = 54, both, "VLAN_FOREIGN";
 }
 
 /// Room for reasons in the counter arrays; numbers stay below it.

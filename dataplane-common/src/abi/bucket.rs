@@ -5,9 +5,9 @@
 
 use super::stats::SLOTS;
 
-/// Entries of `BUCKETS`: one a slot, and as many that routing domains share for what comes from the
-/// underlay.
-pub const BUCKETS_LEN: u32 = 2 * SLOTS;
+/// Entries of `BUCKETS`: one a slot, as many that routing domains share for what comes from the
+/// underlay, and one a slot for broadcast.
+pub const BUCKETS_LEN: u32 = 3 * SLOTS;
 
 /// The bucket of a port.
 #[inline(always)]
@@ -20,6 +20,12 @@ pub const fn of_port(slot: u32) -> u32 {
 #[inline(always)]
 pub const fn of_domain(rdid: u32) -> u32 {
     SLOTS.wrapping_add(rdid % SLOTS)
+}
+
+/// The bucket of a port's broadcast.
+#[inline(always)]
+pub const fn of_flood(slot: u32) -> u32 {
+    (2 * SLOTS).wrapping_add(slot % SLOTS)
 }
 
 /// What became of a request for tokens.

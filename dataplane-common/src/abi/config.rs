@@ -24,9 +24,13 @@ pub struct Config {
     pub punt_interval: u32,
     /// Punts of a port that may come at once.
     pub punt_burst: u32,
+    /// Time between two broadcasts of a port in the long run, nanoseconds.
+    pub flood_interval: u32,
+    /// Broadcasts of a port that may come at once.
+    pub flood_burst: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 24);
+const _: () = assert!(size_of::<Config>() == 32);
 
 impl Config {
     /// Copy the inner DSCP.
@@ -43,6 +47,8 @@ impl Config {
         upcall_ifindex: 0,
         punt_interval: 500_000,
         punt_burst: 256,
+        flood_interval: 1_000_000,
+        flood_burst: 256,
     };
 }
 

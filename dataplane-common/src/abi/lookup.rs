@@ -1,19 +1,51 @@
-//! `LOOKUP`: (RDID, CA) -> lookup record. One table serves switching and routing.
+//! `LOOKUP` and `LOOKUP6`: (RDID, CA) -> lookup record. One table serves switching and routing.
 
 use super::pod;
-use crate::id::Mac;
+use crate::id::{Address, Mac};
 
-/// Key of `LOOKUP`.
+/// A CA in a routing domain; the key of `LOOKUP6`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LookupKey {
     /// Index of the routing domain on this host.
     pub rdid: u32,
     /// The CA.
+    pub ca: Address,
+}
+
+const _: () = assert!(size_of::<LookupKey>() == 20);
+
+/// The key of `LOOKUP`: IPv4 has a table of its own, with the shorter key that it can do with.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LookupKey4 {
+    /// Index of the routing domain on this host.
+    pub rdid: u32,
+    /// The CA.
     pub ca: [u8; 4],
 }
 
-const _: () = assert!(size_of::<LookupKey>() == 8);
+const _: () = assert!(size_of::<LookupKey4>() == 8);
+
+impl LookupKey {
+    /// The key in `LOOKUP`; `None` for an IPv6 CA, which is in `LOOKUP6`.
+    #[inline(always)]
+    pub const fn v4(&self) -> Option<LookupKey4> {
+        if self.ca.is_v4() {
+            let (rdid, ca) = (self.rdid, self.ca.to_v4());
+            Some(LookupKey4 { rdid, ca })
+        } else {
+            None
+        }
+    }
+}
+
+impl From<LookupKey4> for LookupKey {
+    fn from(key: LookupKey4) -> Self {
+        let (rdid, ca) = (key.rdid, Address::v4(key.ca));
+        Self { rdid, ca }
+    }
+}
 
 /// Where a CA is (HNV's lookup record).
 #[repr(C)]
@@ -43,6 +75,17 @@ impl LookupRecord {
     pub const NEGATIVE: u16 = 4;
     /// The table has it only while it is in use (`tableMode: onDemand`): hits are noted.
     pub const ON_DEMAND: u16 = 8;
+    /// No translation (`TranslationMethodNone`): reachable on its own host only.
+    pub const NO_TRANSLATION: u16 = 16;
+    /// The CA is a multicast group and the PA too: packets to it go to that PA group and to the
+    /// local ports of the subnet.
+    pub const GROUP: u16 = 32;
+    /// A prefix of one of the domain's own subnets (in `ROUTES`): whoever has no record is not there.
+    pub const ON_LINK: u16 = 64;
+    /// The record of a next hop (in `ROUTES`): it takes packets to CAs that are not its own.
+    pub const VIA: u16 = 128;
+    /// A station of which only the MAC is known (in `MACS`).
+    pub const L2_ONLY: u16 = 256;
 
     /// A record that says that there is none.
     pub const fn negative(vsid: u32) -> Self {
@@ -87,4 +130,4 @@ impl From<LookupRecord> for LookupEntry {
     }
 }
 
-pod!(LookupKey, LookupRecord, LookupEntry);
+pod!(LookupKey, LookupKey4, LookupRecord, LookupEntry);

@@ -2,14 +2,17 @@
 //!
 //! The layout is ABI between the programs and the daemon and survives a
 //! daemon restart in pinned maps, so every type is `repr(C)`, has no implicit
-//! padding, no `bool` and no Rust enum, and asserts its size. Addresses are byte
-//! arrays in wire order; numbers are in host order, for only this host reads them.
+//! padding, no `bool` and no Rust enum, and asserts its size. Addresses are
+//! in wire order; numbers are in host order, for only this host reads them.
 
 pub mod bucket;
 pub mod config;
+pub mod flood;
 pub mod lookup;
-pub mod pa;
 pub mod port_ca;
+pub mod programs;
+pub mod route;
+pub mod scope;
 pub mod stats;
 pub mod underlay;
 pub mod upcall;
@@ -17,7 +20,7 @@ pub mod vport;
 pub mod vsid;
 
 /// Version of the whole layout; a pin of another version is not adopted.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Implements `aya::Pod` for map types that say why they are plain data.
 macro_rules! pod {

@@ -1,6 +1,7 @@
 //! `PORT_CAS`: the CAs that a port may use.
 
 use super::pod;
+use crate::id::Address;
 
 /// Key of `PORT_CAS`; presence is the permission, the value (a `u32`) is 0.
 #[repr(C)]
@@ -9,9 +10,9 @@ pub struct PortCaKey {
     /// The port's slot.
     pub slot: u32,
     /// The CA.
-    pub ca: [u8; 4],
+    pub ca: Address,
 }
 
-const _: () = assert!(size_of::<PortCaKey>() == 8);
+const _: () = assert!(size_of::<PortCaKey>() == 20);
 
 pod!(PortCaKey);

@@ -1,7 +1,7 @@
 //! `COUNTERS` and `DROPS`: per-CPU arrays by port slot.
 //!
-//! Conservation, per direction and slot: `received` equals the sum of the other
-//! outcomes plus the drops, for both are counted where the packet ended up: what a
+//! Conservation, per direction and slot: `received` plus `replicas` equals the sum of the other
+//! outcomes (`flooded` among them) plus the drops, for both are counted where the packet ended up: what a
 //! port sent, and what was delivered to it, in its slot; the rest in slot 0. Neither array is a snapshot:
 //! a reader may see a packet counted but not yet its bytes.
 
@@ -74,9 +74,9 @@ counters! {
     EgressEncapped = 1, "egress_encapped";
     /// Handed to another port of this host.
     EgressDelivered = 2, "egress_delivered";
-    /// Answered by the program itself (ARP).
+    /// Answered by the program itself: ARP, neighbour discovery, pings of the gateway.
     EgressReplied = 3, "egress_replied";
-    /// Left to the host's stack; for ports without isolation, which there are none of yet.
+    /// Of a port that is not virtualized: left to the host's stack, or sent out of the uplink or the external interface.
     EgressPassed = 4, "egress_passed";
     /// Seen on an uplink and decided upon; in the slot of the port that got it.
     IngressReceived = 5, "ingress_received";
@@ -94,10 +94,18 @@ counters! {
     EgressReinjected = 11, "egress_reinjected";
     /// Received a second time, from user space, on its way in from an uplink (among `ingress_received`).
     IngressReinjected = 12, "ingress_reinjected";
+    /// Copies of a broadcast that a vport sent, for other hosts and other ports.
+    EgressReplicas = 13, "egress_replicas";
+    /// A broadcast of a vport of which copies were made.
+    EgressFlooded = 14, "egress_flooded";
+    /// Copies for this port of a broadcast that came from the underlay.
+    IngressReplicas = 15, "ingress_replicas";
+    /// A broadcast from the underlay of which copies were made.
+    IngressFlooded = 16, "ingress_flooded";
 }
 
 /// Room per slot in `COUNTERS`.
-pub const COUNTERS_PER_SLOT: u32 = 16;
+pub const COUNTERS_PER_SLOT: u32 = 32;
 /// Entries of `COUNTERS`.
 pub const COUNTERS_LEN: u32 = SLOTS * COUNTERS_PER_SLOT;
 /// Room per slot in `DROPS`: both directions.

@@ -1,16 +1,16 @@
 //! `UNDERLAY`: PA index -> how the underlay reaches that PA (an array; entry 0 unused).
 
 use super::pod;
-use crate::id::Mac;
+use crate::id::{Address, Mac};
 
 /// The provider route and next hop of one PA. One cache line.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextHop {
-    /// The PA, IPv4 as the IPv4-mapped form of RFC 4291.
-    pub pa: [u8; 16],
-    /// Our PA that packets to it come from, same form.
-    pub src: [u8; 16],
+    /// The PA; or the multicast group of several.
+    pub pa: Address,
+    /// Our PA of the same family that packets to it come from.
+    pub src: Address,
     /// Interface towards it; 0 when there is no route.
     pub ifindex: u32,
     /// [`NextHop::RESOLVED`] and its fellows.
@@ -36,8 +36,8 @@ impl NextHop {
     /// The kernel has no route to the PA.
     pub const NO_ROUTE: u16 = 3;
 
-    /// An entry without a route yet, both addresses in 16-byte form.
-    pub const fn unrouted(pa: [u8; 16], src: [u8; 16]) -> Self {
+    /// An entry without a route yet.
+    pub const fn unrouted(pa: Address, src: Address) -> Self {
         Self {
             pa,
             src,
@@ -48,18 +48,6 @@ impl NextHop {
             src_mac: Mac([0; 6]),
             reserved: [0; 12],
         }
-    }
-
-    /// The PA as IPv4; meaningful when it is one.
-    #[inline(always)]
-    pub const fn pa_v4(&self) -> [u8; 4] {
-        super::pa::to_v4(self.pa)
-    }
-
-    /// Our PA as IPv4; meaningful when it is one.
-    #[inline(always)]
-    pub const fn src_v4(&self) -> [u8; 4] {
-        super::pa::to_v4(self.src)
     }
 }
 

@@ -35,6 +35,11 @@ pub enum Task {
     Ingress = 3,
     /// From user space: hand it to the port as it is.
     Deliver = 4,
+    /// From user space, a copy of a broadcast: encapsulate it as if the port had sent it, to the PA
+    /// whose index stands in place of the device. The slot's place has the port's device.
+    Encap = 5,
+    /// From user space, a copy of a broadcast: hand it to the port as it is.
+    Replica = 6,
 }
 
 impl Task {
@@ -46,6 +51,8 @@ impl Task {
             2 => Some(Self::Egress),
             3 => Some(Self::Ingress),
             4 => Some(Self::Deliver),
+            5 => Some(Self::Encap),
+            6 => Some(Self::Replica),
             _ => None,
         }
     }

@@ -1,11 +1,11 @@
 //! `VPORTS`: ifindex -> vport, and `LOCAL_PORTS`: (VSID, MAC) -> ifindex.
 
 use super::pod;
-use crate::id::Mac;
+use crate::id::{Address, Mac};
 
 /// A tenant's attachment on this host.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vport {
     /// Index in the counter arrays, 1..[`super::stats::SLOTS`]; 0 is "no port".
     pub slot: u32,
@@ -13,6 +13,8 @@ pub struct Vport {
     pub rdid: u32,
     /// The VSID, 24 bits.
     pub vsid: u32,
+    /// Scope of its routes: see [`super::route`].
+    pub routes: u32,
     /// Largest layer-3 packet the port takes, bytes.
     pub mtu: u16,
     /// [`Vport::DROP_TAGGED`] and its fellows.
@@ -21,11 +23,21 @@ pub struct Vport {
     pub mac: Mac,
     /// The gateway's MAC in this routing domain.
     pub gateway_mac: Mac,
-    /// The first of the port's IPv4 CAs; all of them stand in `PORT_CAS`.
-    pub ca: [u8; 4],
+    /// Largest TCP segment that may be announced to or by the port over IPv4 and over IPv6, bytes;
+    /// 0: whatever the ends say.
+    pub mss: [u16; 2],
+    /// The first of the port's CAs of each family, IPv4 before IPv6; all of them stand in
+    /// `PORT_CAS`. [`Address::UNSPECIFIED`] where there is none.
+    pub cas: [Address; 2],
+    /// Of a port in a VLAN: the uplink; of one with isolation `External`: the interface.
+    pub link: u32,
+    /// Of a port in a VLAN: its id, 1..=4094.
+    pub vlan: u16,
+    /// 0.
+    pub reserved: u16,
 }
 
-const _: () = assert!(size_of::<Vport>() == 32);
+const _: () = assert!(size_of::<Vport>() == 76);
 
 impl Vport {
     /// The subnet has `innerVlan: drop`: a tagged frame is dropped, not stripped.
@@ -35,6 +47,32 @@ impl Vport {
     pub const PEER: u16 = 2;
     /// The VM network has `tableMode: onDemand`: a CA without a record is asked about.
     pub const ON_DEMAND: u16 = 4;
+    /// The subnet has `allowNonIP`: frames of any EtherType are switched by MAC.
+    pub const NON_IP: u16 = 8;
+    /// The port is the next hop of a customer route or a wildcard gateway: it sends and gets packets
+    /// of CAs that routes lead to it for.
+    pub const FORWARDS: u16 = 16;
+    /// The port's addresses are learned (`recordType: L2Only`).
+    pub const LEARNS: u16 = 32;
+    /// The VM network has `distributedRouter: false`: other subnets are reached by customer routes.
+    pub const EXTERNAL_ROUTER: u16 = 64;
+    /// The subnet has `broadcast`.
+    pub const BROADCAST: u16 = 128;
+    /// The subnet has stations whose CAs nobody knows: who is asked for without a record is looked
+    /// for by broadcast.
+    pub const UNKNOWN_CAS: u16 = 256;
+    /// The subnet has `routerAdvertisement`.
+    pub const ADVERTISES: u16 = 512;
+    /// Isolation `NoIsolation`: its frames are the host's.
+    pub const PASSES: u16 = 1024;
+    /// Isolation `VLAN`.
+    pub const TAGS: u16 = 2048;
+    /// Of a port in a VLAN: it sends and gets untagged frames, which the VLAN has tagged.
+    pub const UNTAGGED: u16 = 4096;
+    /// Isolation `External`: its frames go to another device.
+    pub const EXTERNAL: u16 = 8192;
+    /// Of any isolation but `NetworkVirtualization`.
+    pub const PLAIN: u16 = Self::PASSES | Self::TAGS | Self::EXTERNAL;
 
     /// Whether a flag is set.
     #[inline(always)]

@@ -1,33 +1,38 @@
-//! vport -> underlay or another port (packet walks W0 to W2).
+//! vport -> underlay or another port (packet walks W0 to W3).
 
 use super::{
-    Deliver, Halt, Tables,
-    arp::{self, ArpReply},
-    ecn, fits_port, flow,
-    parse::{Headers, Net},
+    Deliver, Edit, Halt, Tables,
+    anti_spoof::{anti_spoof, is_gateway},
+    ecn, fits_port, flow, mss_of,
+    neighbour::{self, NeighbourReply},
+    parse::{Headers, Kind},
+    stricter, way,
 };
 use crate::{
     abi::{config::Config, lookup::LookupRecord, underlay::NextHop, vport::Vport},
-    id::Mac,
     punt::Punt,
     reason::DropReason,
     wire::{
-        ether::{self, EthHeader},
-        gre::{self, GreHeader},
-        ipv4::{self, Ipv4Header},
-        outer::{MTU_COST, OuterHeaders},
+        gre::GreHeader,
+        outer::{OuterHeaders, OverV4, OverV6, Tunnelled, mtu_cost},
     },
 };
 
+pub use super::broadcast::flood;
+
 /// What becomes of a frame that a port sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Egress<'t> {
+pub enum Egress {
     /// To another host.
     Encap(Encap),
     /// To another port of this host.
-    Deliver(Deliver<'t>),
-    /// Back to the sender.
-    Reply(ArpReply),
+    Deliver(Deliver),
+    /// Back to the sender: who has the CA.
+    Neighbour(NeighbourReply),
+    /// Back to the sender: the gateway is there.
+    Echo,
+    /// To all whom [`flood`] says.
+    Flood,
 }
 
 /// A frame for another host.
@@ -36,36 +41,97 @@ pub struct Encap {
     /// The underlay interface.
     pub ifindex: u32,
     /// What to put in front.
-    pub outer: OuterHeaders,
-    /// MAC to write as inner destination: the record's.
-    pub dst_mac: Mac,
+    pub outer: Tunnelled,
+    /// What changes in the frame before.
+    pub edit: Edit,
+}
+
+/// Takes what was decided; one of its methods is called, once. Programs write it where they have
+/// room: of an enum that is not whole, the verifier refuses the unwritten part.
+pub trait Taker {
+    /// See [`Egress::Encap`].
+    fn encap(&mut self, encap: Encap);
+    /// See [`Egress::Deliver`].
+    fn deliver(&mut self, deliver: Deliver);
+    /// See [`Egress::Neighbour`].
+    fn neighbour(&mut self, reply: NeighbourReply);
+    /// See [`Egress::Echo`].
+    fn echo(&mut self);
+    /// See [`Egress::Flood`].
+    fn flood(&mut self);
+}
+
+impl Taker for Option<Egress> {
+    fn encap(&mut self, encap: Encap) {
+        *self = Some(Egress::Encap(encap));
+    }
+    fn deliver(&mut self, deliver: Deliver) {
+        *self = Some(Egress::Deliver(deliver));
+    }
+    fn neighbour(&mut self, reply: NeighbourReply) {
+        *self = Some(Egress::Neighbour(reply));
+    }
+    fn echo(&mut self) {
+        *self = Some(Egress::Echo);
+    }
+    fn flood(&mut self) {
+        *self = Some(Egress::Flood);
+    }
 }
 
 /// Decides about a frame from the port `from`.
+pub fn egress<T: Tables>(tables: &T, from: &Vport, headers: &Headers) -> Result<Egress, Halt> {
+    let mut taken = None;
+    decide(tables, from, headers, &mut taken)?;
+    taken.ok_or(DropReason::PortUnknown.into())
+}
+
+/// The same, told to a taker.
 #[inline(always)]
-pub fn egress<'t, T: Tables>(
-    tables: &'t T,
+pub fn decide<T: Tables>(
+    tables: &T,
     from: &Vport,
     headers: &Headers,
-) -> Result<Egress<'t>, Halt> {
+    taker: &mut impl Taker,
+) -> Result<(), Halt> {
     anti_spoof(tables, from, headers)?;
-    let ca = match &headers.net {
-        Net::Arp(arp) => match arp::answer(tables, from, headers, arp)? {
-            Some(reply) => return Ok(Egress::Reply(reply)),
-            None => arp.target,
-        },
-        Net::Ipv4 { header, .. } => {
-            unicast(headers)?;
-            header.dst
-        }
-    };
-    let record = lookup(tables, from, headers, ca)?;
-    if record.has(LookupRecord::LOCAL) {
-        return Ok(Egress::Deliver(deliver(tables, from, headers, record)?));
+    if headers.kind.is_neighbour()
+        && let Some(reply) = neighbour::answer(tables, from, headers)?
+    {
+        taker.neighbour(reply);
+        return Ok(());
     }
-    let hop = next_hop(tables, record)?;
+    if headers.kind == Kind::NonIp && !from.has(Vport::NON_IP) {
+        return Err(DropReason::NonIp.into());
+    }
+    if headers.eth.dst.is_group() {
+        flood(tables, from, headers)?;
+        taker.flood();
+        return Ok(());
+    }
+    if is_gateway(from, headers.dst) {
+        return echo(headers, taker);
+    }
+    let record = way::find(tables, from, headers)?;
+    if record.has(LookupRecord::GATEWAY) {
+        return echo(headers, taker);
+    }
+    let edit = route(from, headers, &record)?;
+    if record.has(LookupRecord::LOCAL) {
+        taker.deliver(deliver(tables, from, headers, &record, edit)?);
+        return Ok(());
+    }
+    if record.has(LookupRecord::NO_TRANSLATION) {
+        return Err(DropReason::NoTranslation.into());
+    }
+    let hop = next_hop(tables, record.pa_index)?;
     fits_path(hop, headers)?;
-    Ok(Egress::Encap(encap(tables, headers, record, hop)?))
+    taker.encap(Encap {
+        ifindex: hop.ifindex,
+        outer: tunnelled(tables, headers, record.vsid, hop)?,
+        edit,
+    });
+    Ok(())
 }
 
 /// How many VLAN tags to strip before parsing (RFC 7637, section 3.2: the inner
@@ -78,63 +144,6 @@ pub fn strip_tags(from: &Vport, tags: u8) -> Result<u8, DropReason> {
     Ok(tags)
 }
 
-/// Whether the port may use the CA. The first CA is in the vport itself.
-#[inline(always)]
-pub(super) fn owns<T: Tables>(tables: &T, port: &Vport, ca: [u8; 4]) -> bool {
-    ca == port.ca || tables.port_has_ca(port.slot, ca)
-}
-
-#[inline(always)]
-fn anti_spoof<T: Tables>(tables: &T, from: &Vport, headers: &Headers) -> Result<(), DropReason> {
-    if headers.eth.src != from.mac {
-        return Err(DropReason::SpoofMac);
-    }
-    match &headers.net {
-        Net::Arp(arp) => arp::anti_spoof(tables, from, arp),
-        Net::Ipv4 { header, .. } => {
-            // A host without an address (DHCP) may broadcast from 0.0.0.0.
-            let unaddressed = header.src == [0; 4] && headers.eth.dst.is_group();
-            if unaddressed || owns(tables, from, header.src) {
-                Ok(())
-            } else {
-                Err(DropReason::SpoofCa)
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn unicast(headers: &Headers) -> Result<(), DropReason> {
-    if headers.eth.dst.is_group() {
-        return Err(DropReason::BcastDisabled);
-    }
-    Ok(())
-}
-
-#[inline(always)]
-fn lookup<'t, T: Tables>(
-    tables: &'t T,
-    from: &Vport,
-    headers: &Headers,
-    ca: [u8; 4],
-) -> Result<&'t LookupRecord, Halt> {
-    let absent = if headers.eth.dst == from.gateway_mac {
-        DropReason::NoRoute
-    } else {
-        DropReason::NoLookupRecord
-    };
-    let Some(record) = tables.lookup(from.rdid, ca) else {
-        return Err(absent_from(from, absent));
-    };
-    if record.has(LookupRecord::NEGATIVE) {
-        return Err(absent.into());
-    }
-    if record.has(LookupRecord::GATEWAY) || record.vsid != from.vsid {
-        return Err(DropReason::GatewayBound.into());
-    }
-    Ok(record)
-}
-
 /// No record of the CA: in the whole table there is none, of a partial one user space may know more.
 #[inline(always)]
 pub(super) fn absent_from(from: &Vport, reason: DropReason) -> Halt {
@@ -145,35 +154,76 @@ pub(super) fn absent_from(from: &Vport, reason: DropReason) -> Halt {
     }
 }
 
+/// The gateway is in every host; it answers pings.
 #[inline(always)]
-fn deliver<'t, T: Tables>(
-    tables: &'t T,
+fn echo(headers: &Headers, taker: &mut impl Taker) -> Result<(), Halt> {
+    if headers.is_echo_request() && !headers.src.is_unspecified() {
+        taker.echo();
+        return Ok(());
+    }
+    if !headers.kind.is_routable() {
+        return Err(DropReason::GatewayBound.into());
+    }
+    Err(Halt::ask(Punt::ToGateway, DropReason::GatewayBound))
+}
+
+/// Between subnets, and to a next hop, the packet passes the distributed router: one hop.
+#[inline(always)]
+fn route(from: &Vport, headers: &Headers, record: &LookupRecord) -> Result<Edit, Halt> {
+    let mut edit = Edit::to(headers, record.mac, headers.eth.src);
+    edit.mss = mss_of(from, headers);
+    // A next hop in the sender's own subnet is one hop further if the sender left it to the gateway.
+    let routed = record.has(LookupRecord::VIA)
+        && !from.has(Vport::EXTERNAL_ROUTER)
+        && headers.eth.dst == from.gateway_mac;
+    if record.vsid == from.vsid && !routed {
+        return Ok(edit);
+    }
+    // Nor do packets of a link-local address leave its link (RFC 4291, section 2.5.6).
+    if !headers.kind.is_routable() || headers.src.is_link_local() {
+        return Err(DropReason::NoRoute.into());
+    }
+    if headers.ttl <= 1 {
+        return Err(Halt::ask(Punt::TtlExceeded, DropReason::TtlExceeded));
+    }
+    edit.eth = Edit::to(headers, record.mac, from.gateway_mac).eth;
+    edit.ttl = headers.ttl.wrapping_sub(1);
+    Ok(edit)
+}
+
+#[inline(always)]
+fn deliver<T: Tables>(
+    tables: &T,
     from: &Vport,
     headers: &Headers,
     record: &LookupRecord,
-) -> Result<Deliver<'t>, DropReason> {
+    mut edit: Edit,
+) -> Result<Deliver, Halt> {
     let port = tables
         .vport(record.ifindex)
         .ok_or(DropReason::NoLocalPort)?;
     if port.slot == from.slot {
-        return Err(DropReason::Hairpin);
+        return Err(DropReason::Hairpin.into());
     }
-    fits_port(port, headers.segment)?;
+    if let Err(reason) = fits_port(port, headers.segment) {
+        return Err(Halt::ask(Punt::Oversize, reason));
+    }
+    if port.has(Vport::LEARNS) && headers.is_from_dhcp_server() {
+        return Err(Halt::ask(Punt::DhcpAck, DropReason::PuntFailed));
+    }
+    edit.mss = stricter(edit.mss, mss_of(port, headers));
     Ok(Deliver {
         ifindex: record.ifindex,
-        port,
-        dst_mac: record.mac,
+        slot: port.slot,
+        peer: port.has(Vport::PEER),
+        edit,
     })
 }
 
+/// How the underlay reaches the PA, if it does.
 #[inline(always)]
-fn next_hop<'t, T: Tables>(
-    tables: &'t T,
-    record: &LookupRecord,
-) -> Result<&'t NextHop, DropReason> {
-    let hop = tables
-        .next_hop(record.pa_index)
-        .ok_or(DropReason::PaNoRoute)?;
+pub fn next_hop<T: Tables>(tables: &T, pa_index: u32) -> Result<&NextHop, DropReason> {
+    let hop = tables.next_hop(pa_index).ok_or(DropReason::PaNoRoute)?;
     match hop.state {
         NextHop::RESOLVED => Ok(hop),
         NextHop::NO_NEIGHBOUR => Err(DropReason::PaNeighUnresolved),
@@ -184,51 +234,45 @@ fn next_hop<'t, T: Tables>(
 /// The packet, or each segment of it, fits the path with the outer header: an
 /// NVE never fragments (RFC 7637, section 4.4).
 #[inline(always)]
-fn fits_path(hop: &NextHop, headers: &Headers) -> Result<(), Halt> {
-    if headers.segment.wrapping_add(u32::from(MTU_COST)) > u32::from(hop.path_mtu) {
+pub fn fits_path(hop: &NextHop, headers: &Headers) -> Result<(), Halt> {
+    let cost = u32::from(mtu_cost(&hop.pa));
+    if headers.segment.wrapping_add(cost) > u32::from(hop.path_mtu) {
         return Err(Halt::ask(Punt::Oversize, DropReason::MtuExceeded));
     }
     Ok(())
 }
 
+/// What the outer headers of the frame say on its way to the PA.
 #[inline(always)]
-fn encap<T: Tables>(
+pub fn tunnelled<T: Tables>(
     tables: &T,
     headers: &Headers,
-    record: &LookupRecord,
+    vsid: u32,
     hop: &NextHop,
-) -> Result<Encap, DropReason> {
+) -> Result<Tunnelled, DropReason> {
     let config = tables.config().unwrap_or(&Config::DEFAULT);
-    let total_len = headers
-        .len
-        .wrapping_add((ipv4::LEN as u32).wrapping_add(gre::LEN as u32));
-    if total_len > u32::from(u16::MAX) {
+    let most = if hop.pa.is_v4() {
+        OverV4::MOST
+    } else {
+        OverV6::MOST
+    };
+    if headers.len > most {
         return Err(DropReason::EncapFailed);
     }
     let flow_id = if config.flow_id == 0 {
         0
     } else {
-        flow::flow_id(&headers.net, config.seed)
+        flow::flow_id(headers, config.seed)
     };
-    let inner_tos = match &headers.net {
-        Net::Ipv4 { header, .. } => header.tos(),
-        Net::Arp(_) => 0,
-    };
-    let tos = ecn::outer_tos(inner_tos, config.dscp);
-    Ok(Encap {
-        ifindex: hop.ifindex,
-        outer: OuterHeaders {
-            eth: EthHeader::new(hop.dst_mac, hop.src_mac, ether::IPV4),
-            ip: Ipv4Header::outer(
-                tos,
-                config.outer_ttl,
-                total_len as u16,
-                hop.src_v4(),
-                hop.pa_v4(),
-            ),
-            gre: GreHeader::nvgre(record.vsid, flow_id),
-        },
-        dst_mac: record.mac,
+    Ok(Tunnelled {
+        dst_mac: hop.dst_mac,
+        src_mac: hop.src_mac,
+        src: hop.src,
+        dst: hop.pa,
+        tos: ecn::outer_tos(headers.tos, config.dscp),
+        ttl: config.outer_ttl,
+        gre: GreHeader::nvgre(vsid, flow_id),
+        inner_len: headers.len,
     })
 }
 

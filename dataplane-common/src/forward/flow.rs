@@ -1,21 +1,25 @@
 //! `FlowID`: entropy for the underlay's load balancing (RFC 7637, section 3.2).
 
-use crate::forward::parse::Net;
+use crate::{forward::parse::Headers, id::Address};
 
-/// Eight bits from the inner 5-tuple and the host's seed. All fragments of one
-/// datagram get the same, because they are hashed without ports.
+/// Eight bits from the inner 5-tuple and the host's seed. All
+/// fragments of one datagram get the same, because they are hashed without ports.
 #[inline(always)]
-pub fn flow_id(net: &Net, seed: u32) -> u8 {
-    match net {
-        Net::Ipv4 { header, ports } => {
-            let mut hash = mix(seed, u32::from_ne_bytes(header.src));
-            hash = mix(hash, u32::from_ne_bytes(header.dst));
-            hash = mix(hash, u32::from_ne_bytes(*ports));
-            hash = mix(hash, u32::from(header.protocol()));
-            finish(hash)
-        }
-        Net::Arp(arp) => finish(mix(seed, u32::from_ne_bytes(arp.target))),
+pub fn flow_id(headers: &Headers, seed: u32) -> u8 {
+    let mut hash = address(seed, &headers.src);
+    hash = address(hash, &headers.dst);
+    hash = mix(hash, u32::from_ne_bytes(headers.ports));
+    hash = mix(hash, u32::from(headers.protocol));
+    finish(hash)
+}
+
+#[inline(always)]
+fn address(mut hash: u32, address: &Address) -> u32 {
+    let [a, b, c, d] = address.words();
+    if !address.is_v4() {
+        hash = mix(mix(mix(hash, a), b), c);
     }
+    mix(hash, d)
 }
 
 /// One round of MurmurHash3 (x86, 32 bits).
@@ -55,9 +59,9 @@ mod tests {
         let mut seen = [0_u32; 256];
         for flow in 0..10_000_u16 {
             let frame = tcp_ports([10, 0, 0, 5], [10, 0, 0, 7], 20_000 + flow, 80);
-            let net = parse::headers(&Bytes::new(&frame), 0).expect("valid").net;
-            let id = flow_id(&net, 7);
-            assert_eq!(id, flow_id(&net, 7), "one flow, one FlowID");
+            let headers = parse::headers(&Bytes::new(&frame), 0).expect("valid");
+            let id = flow_id(&headers, 7);
+            assert_eq!(id, flow_id(&headers, 7), "one flow, one FlowID");
             *seen.get_mut(id as usize).expect("8 bits") += 1;
         }
         assert!(seen.iter().filter(|n| **n > 0).count() >= 250);

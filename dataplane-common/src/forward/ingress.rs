@@ -1,199 +1,145 @@
-//! underlay -> vport (packet walk W9). Each function is one step of
-//! `pipeline::ingress`, in its order.
+//! underlay -> vport (packet walk W9), behind the steps of [`super::outer`].
 
 use super::{
-    Deliver, Halt, Tables, ecn, fits_port,
-    parse::{Headers, Net},
+    Deliver, Edit, Halt, Tables,
+    anti_spoof::owns,
+    ecn, fits_port, mss_of,
+    outer::Tunnel,
+    parse::{Headers, Kind},
 };
 use crate::{
-    abi::{config::Config, lookup::LookupRecord, pa, vport::Vport, vsid::VirtualSubnet},
-    id::Vsid,
+    abi::{flood::Flood, lookup::LookupRecord, vport::Vport, vsid::VirtualSubnet},
     punt::Punt,
     reason::DropReason,
-    wire::{
-        ether::{self, EthHeader},
-        gre::{self, GreHeader},
-        ipv4::{self, Ipv4Header},
-    },
 };
 
-/// What the outer headers of an NVGRE packet say.
+/// What becomes of a frame out of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tunnel {
-    /// Outer source.
-    pub pa: [u8; 4],
-    /// Outer TOS.
-    pub tos: u8,
-    /// VSID, a tenant's.
-    pub vsid: u32,
-    /// Index of its routing domain.
-    pub rdid: u32,
-    /// Of its [`VirtualSubnet`].
-    pub flags: u32,
-}
-
-/// A frame out of a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ingress<'t> {
-    /// Where it goes.
-    pub deliver: Deliver<'t>,
-    /// The inner IPv4 header with congestion marks carried over, when that changed it.
-    pub marked: Option<Ipv4Header>,
-}
-
-/// Whether the IPv4 packet is GRE to one of our PAs; anything else is the host's.
-#[inline(always)]
-pub fn is_ours<T: Tables>(tables: &T, ip: &Ipv4Header) -> bool {
-    ip.version() == 4 && ip.protocol() == ipv4::GRE && tables.is_local_pa(&pa::from_v4(ip.dst))
-}
-
-/// Where the GRE header is. A later fragment has none, and does not say whose it is.
-#[inline(always)]
-pub fn gre_offset(ip: &Ipv4Header) -> Result<usize, DropReason> {
-    if ip.is_later_fragment() {
-        return Err(DropReason::OuterFrag);
-    }
-    if ip.header_len() < ipv4::LEN as u16 {
-        return Err(DropReason::OuterMalformed);
-    }
-    Ok(ether::LEN.wrapping_add(ip.header_len() as usize))
-}
-
-/// The outer IPv4 header of an NVGRE packet is sound: no options, and as long as
-/// the frame, so that nothing behind the packet is taken for the tenant's.
-/// `len`: bytes of the frame. `verify`: whether the checksum is ours to check (at
-/// XDP, before the stack).
-#[inline(always)]
-pub fn outer_valid(ip: &Ipv4Header, len: u32, verify: bool) -> Result<(), DropReason> {
-    let total_len = u32::from(ip.total_len());
-    if ip.header_len() != ipv4::LEN as u16 || total_len != len.wrapping_sub(ether::LEN as u32) {
-        return Err(DropReason::OuterMalformed);
-    }
-    if verify && !ip.checksum_ok() {
-        return Err(DropReason::OuterChecksum);
-    }
-    Ok(())
-}
-
-/// Whether the GRE packet is NVGRE; `false` is another protocol's, for the host.
-#[inline(always)]
-pub fn is_nvgre<T: Tables>(
-    tables: &T,
-    ip: &Ipv4Header,
-    gre: &GreHeader,
-) -> Result<bool, DropReason> {
-    if gre.protocol() != gre::PROTOCOL {
-        let config = tables.config().unwrap_or(&Config::DEFAULT);
-        return if config.drop_foreign_gre == 0 {
-            Ok(false)
-        } else {
-            Err(DropReason::ForeignGre)
-        };
-    }
-    if gre.flags() != gre::FLAGS {
-        return Err(DropReason::DecapBadGre);
-    }
-    if ip.is_fragment() {
-        return Err(DropReason::OuterFrag);
-    }
-    Ok(true)
-}
-
-/// The VSID is a tenant's, an inner Ethernet header is there and untagged, and
-/// this host takes part in the subnet.
-#[inline(always)]
-pub fn tunnel<T: Tables>(
-    tables: &T,
-    ip: &Ipv4Header,
-    gre: &GreHeader,
-    inner: Option<EthHeader>,
-) -> Result<Tunnel, DropReason> {
-    let vsid = gre.vsid_bits();
-    if vsid < Vsid::MIN {
-        return Err(DropReason::VsidReserved);
-    }
-    if vsid == Vsid::VENDOR {
-        return Err(DropReason::VsidVendor);
-    }
-    let inner_len = ip
-        .total_len()
-        .wrapping_sub((ipv4::LEN as u16).wrapping_add(gre::LEN as u16));
-    let eth = match inner {
-        Some(eth) if inner_len >= ether::LEN as u16 => eth,
-        _ => return Err(DropReason::InnerShort),
-    };
-    if ether::is_tag(eth.ethertype()) {
-        return Err(DropReason::InnerVlan);
-    }
-    let subnet = tables.subnet(vsid).ok_or(DropReason::VsidUnknown)?;
-    Ok(Tunnel {
-        pa: ip.src,
-        tos: ip.tos(),
-        vsid,
-        rdid: subnet.rdid,
-        flags: subnet.flags,
-    })
+pub enum Ingress {
+    /// To a port.
+    Deliver(Deliver),
+    /// To all whom [`flood`] says, with [`flood_edit`]; never back into the underlay.
+    Flood,
 }
 
 /// Decides about the inner frame.
 #[inline(always)]
-pub fn ingress<'t, T: Tables>(
-    tables: &'t T,
-    tunnel: &Tunnel,
-    headers: &Headers,
-) -> Result<Ingress<'t>, Halt> {
-    let (src, dst) = match &headers.net {
-        Net::Ipv4 { header, .. } => (header.src, header.dst),
-        Net::Arp(arp) if arp.is_valid() => (arp.sender, arp.target),
-        Net::Arp(_) => return Err(DropReason::ArpMalformed.into()),
-    };
+pub fn ingress<T: Tables>(tables: &T, tunnel: &Tunnel, headers: &Headers) -> Result<Ingress, Halt> {
+    if headers.kind == Kind::NonIp && tunnel.flags & VirtualSubnet::NON_IP == 0 {
+        return Err(DropReason::NonIp.into());
+    }
     if headers.eth.dst.is_group() {
-        return Err(DropReason::BcastDisabled.into());
+        flood(tables, tunnel)?;
+        pa_valid(tables, tunnel, headers)?;
+        flood_edit(tunnel, headers)?;
+        return Ok(Ingress::Flood);
     }
     let ifindex = tables
         .local_port(tunnel.vsid, headers.eth.dst)
         .ok_or(DropReason::NoLocalPort)?;
     let port = tables.vport(ifindex).ok_or(DropReason::NoLocalPort)?;
-    has_ca(tables, port, dst)?;
+    has_ca(tables, port, headers)?;
     fits_port(port, headers.segment)?;
-    // Last, for only a packet that somebody here would get is worth a question about its sender.
-    pa_valid(tables, tunnel, src)?;
-    Ok(Ingress {
-        deliver: Deliver {
-            ifindex,
-            port,
-            dst_mac: headers.eth.dst,
-        },
-        marked: carry_congestion(tunnel, headers)?,
-    })
+    // Late, for only a packet that somebody here would get is worth a question about its sender.
+    pa_valid(tables, tunnel, headers)?;
+    if port.has(Vport::LEARNS) && headers.is_from_dhcp_server() {
+        return Err(Halt::ask(Punt::DhcpAck, DropReason::PuntFailed));
+    }
+    let mut edit = flood_edit(tunnel, headers)?;
+    edit.mss = mss_of(port, headers);
+    Ok(Ingress::Deliver(Deliver {
+        ifindex,
+        slot: port.slot,
+        peer: port.has(Vport::PEER),
+        edit,
+    }))
 }
 
-/// The outer source is the PA of the inner source's lookup record; a CA of this
-/// host never comes from the wire.
+/// Who gets copies of a broadcast in the virtual subnet.
 #[inline(always)]
-fn pa_valid<T: Tables>(tables: &T, tunnel: &Tunnel, src: [u8; 4]) -> Result<(), Halt> {
-    let Some(record) = tables.lookup(tunnel.rdid, src) else {
-        return Err(if tunnel.flags & VirtualSubnet::ON_DEMAND == 0 {
-            DropReason::SrcUnknown.into()
-        } else {
-            Halt::ask(Punt::SourceMiss, DropReason::PuntFailed)
-        });
-    };
-    if record.has(LookupRecord::NEGATIVE) {
-        return Err(DropReason::SrcUnknown.into());
+pub fn flood<'t, T: Tables>(tables: &'t T, tunnel: &Tunnel) -> Result<&'t Flood, Halt> {
+    if tunnel.flags & VirtualSubnet::BROADCAST == 0 {
+        return Err(DropReason::BcastDisabled.into());
     }
+    let flood = tables.flood(tunnel.vsid).ok_or(DropReason::BcastNobody)?;
+    if flood.is_wide() {
+        return Err(Halt::ask(Punt::Wide, DropReason::PuntFailed));
+    }
+    Ok(flood)
+}
+
+/// What changes in the inner frame wherever it goes.
+#[inline(always)]
+pub fn flood_edit(tunnel: &Tunnel, headers: &Headers) -> Result<Edit, DropReason> {
+    let mut edit = Edit::to(headers, headers.eth.dst, headers.eth.src);
+    edit.tos = carry_congestion(tunnel, headers)?;
+    Ok(edit)
+}
+
+/// The outer source is the PA of the inner source: of its lookup record, of the next hop that
+/// packets to it are routed to, or of the station that has the MAC where the address says nothing.
+/// A station of this host never speaks from the wire.
+#[inline(always)]
+pub fn pa_valid<T: Tables>(tables: &T, tunnel: &Tunnel, headers: &Headers) -> Result<(), Halt> {
+    let src = headers.src;
+    if headers.kind == Kind::NonIp || src.is_link_local() || src.is_unspecified() {
+        return is_from(tables, tunnel, tables.station(tunnel.vsid, headers.eth.src));
+    }
+    let record = tables.lookup(tunnel.rdid, src);
+    if let Some(record) = record {
+        if record.has(LookupRecord::NEGATIVE) {
+            return Err(DropReason::SrcUnknown.into());
+        }
+        if is_from(tables, tunnel, Some(record)).is_ok() {
+            return Ok(());
+        }
+    } else if let Some(station) = tables.station(tunnel.vsid, headers.eth.src)
+        && station.has(LookupRecord::L2_ONLY)
+    {
+        return is_from(tables, tunnel, Some(station));
+    }
+    // A next hop speaks for others. No customer route lies inside a subnet that the distributed
+    // router serves, so nobody speaks for its stations.
+    match tables.route(tunnel.routes, src) {
+        Some(route) if route.has(LookupRecord::VIA) => is_from(tables, tunnel, Some(route)),
+        _ if record.is_some() => Err(DropReason::PaMismatch.into()),
+        Some(_) if tunnel.flags & VirtualSubnet::ON_DEMAND != 0 => {
+            Err(Halt::ask(Punt::SourceMiss, DropReason::PuntFailed))
+        }
+        _ => Err(DropReason::SrcUnknown.into()),
+    }
+}
+
+#[inline(always)]
+fn is_from<T: Tables>(
+    tables: &T,
+    tunnel: &Tunnel,
+    record: Option<&LookupRecord>,
+) -> Result<(), Halt> {
+    let record = record.ok_or(DropReason::SrcUnknown)?;
     let hop = tables
         .next_hop(record.pa_index)
         .ok_or(DropReason::PaMismatch)?;
-    if record.has(LookupRecord::LOCAL) || hop.pa != pa::from_v4(tunnel.pa) {
+    if record.has(LookupRecord::LOCAL)
+        || record.has(LookupRecord::GATEWAY)
+        || record.has(LookupRecord::NO_TRANSLATION)
+        || hop.pa != tunnel.pa
+    {
         return Err(DropReason::PaMismatch.into());
     }
     Ok(())
 }
 
+/// The destination is one of the port's; a next hop takes others too, and of a station whose CAs are
+/// learned nobody knows better.
 #[inline(always)]
-fn has_ca<T: Tables>(tables: &T, port: &Vport, ca: [u8; 4]) -> Result<(), DropReason> {
-    if super::egress::owns(tables, port, ca) {
+fn has_ca<T: Tables>(tables: &T, port: &Vport, headers: &Headers) -> Result<(), DropReason> {
+    if headers.kind == Kind::NonIp
+        || headers.dst.is_link_local()
+        || owns(tables, port, headers.dst)
+        || port.has(Vport::LEARNS)
+        || (port.has(Vport::FORWARDS) && headers.kind.is_routable())
+    {
         Ok(())
     } else {
         Err(DropReason::CaPortMismatch)
@@ -201,12 +147,12 @@ fn has_ca<T: Tables>(tables: &T, port: &Vport, ca: [u8; 4]) -> Result<(), DropRe
 }
 
 #[inline(always)]
-fn carry_congestion(tunnel: &Tunnel, headers: &Headers) -> Result<Option<Ipv4Header>, DropReason> {
-    let Net::Ipv4 { header, .. } = &headers.net else {
-        return Ok(None);
-    };
-    let tos = ecn::inner_tos(tunnel.tos, header.tos())?;
-    Ok((tos != header.tos()).then(|| header.with_tos(tos)))
+fn carry_congestion(tunnel: &Tunnel, headers: &Headers) -> Result<u8, DropReason> {
+    if headers.kind.is_ip() {
+        ecn::inner_tos(tunnel.tos, headers.tos)
+    } else {
+        Ok(headers.tos)
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,23 @@
 //! Bytes -> header values. The only reader of packets; it never trusts a length.
 
+mod kind;
+mod six;
+
 use crate::{
+    id::{Address, Mac},
     reason::DropReason,
     wire::{
         Wire, arp,
         arp::ArpPacket,
         ether,
         ether::EthHeader,
+        icmp::{self, IcmpHeader},
         ipv4::{self, Ipv4Header},
+        ipv6,
     },
 };
+
+pub use kind::Kind;
 
 /// A packet that can be read.
 #[allow(
@@ -25,7 +33,11 @@ pub trait Frame {
     fn load<T: Wire>(&self, offset: usize) -> Option<T>;
 }
 
-/// The headers of a tenant's frame.
+/// Bits that the offset of an upper-layer header has: IPv6 and [`six::EXTENSIONS`] headers of 2 KiB.
+const UPPER: u32 = 0x3FFF;
+
+/// The headers of a tenant's frame. Flat, and every field always written: the kernel's verifier
+/// refuses a copy of a half-written enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// Ethernet, untagged.
@@ -34,75 +46,187 @@ pub struct Headers {
     pub len: u32,
     /// Bytes of the largest layer-3 packet that the frame becomes on the wire.
     pub segment: u32,
-    /// What it carries.
-    pub net: Net,
+    /// What it is.
+    pub kind: Kind,
+    /// Upper-layer protocol; 0 for what is not IP.
+    pub protocol: u8,
+    /// TTL or hop limit; 0 for what is not IP.
+    pub ttl: u8,
+    /// TOS or traffic class; 0 for what is not IP.
+    pub tos: u8,
+    /// Whether the IP packet is a fragment.
+    pub fragment: bool,
+    /// Type of an ICMP or `ICMPv6` message; 0 for anything else and for fragments.
+    pub icmp: u8,
+    /// Offset of the upper-layer header from the Ethernet header.
+    pub l4: u32,
+    /// Source CA; ARP's sender.
+    pub src: Address,
+    /// Destination CA; ARP's target.
+    pub dst: Address,
+    /// Of a neighbour message: the CA that is asked about or told of.
+    pub target: Address,
+    /// Of a neighbour message: the MAC that its sender says it has.
+    pub station: Mac,
+    /// Source and destination port in wire order; zero for fragments and
+    /// for protocols without ports.
+    pub ports: [u8; 4],
 }
 
-/// The network layer of a tenant's frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Net {
-    /// IPv4.
-    Ipv4 {
-        /// The fixed part of the header.
-        header: Ipv4Header,
-        /// Source and destination port in wire order; zero for fragments and
-        /// for protocols without ports.
-        ports: [u8; 4],
-    },
-    /// ARP for IPv4.
-    Arp(ArpPacket),
+impl Headers {
+    /// Nothing was read.
+    pub const NONE: Self = Self {
+        eth: EthHeader::new(Mac([0; 6]), Mac([0; 6]), 0),
+        len: 0,
+        segment: 0,
+        kind: Kind::NonIp,
+        protocol: 0,
+        ttl: 0,
+        tos: 0,
+        fragment: false,
+        icmp: 0,
+        l4: 0,
+        src: Address::UNSPECIFIED,
+        dst: Address::UNSPECIFIED,
+        target: Address::UNSPECIFIED,
+        station: Mac([0; 6]),
+        ports: [0; 4],
+    };
+
+    /// Where the upper-layer header of a frame at `offset` is. Bounded here, where the verifier sees
+    /// it: it knows nothing of a value that was in memory.
+    #[inline(always)]
+    pub const fn upper(&self, offset: usize) -> usize {
+        offset.wrapping_add((self.l4 & UPPER) as usize)
+    }
+
+    /// Whether it is an echo request.
+    #[inline(always)]
+    pub const fn is_echo_request(&self) -> bool {
+        match self.kind {
+            Kind::Ipv4 => self.protocol == icmp::V4 && self.icmp == icmp::ECHO_V4,
+            Kind::Ipv6 => self.protocol == ipv6::ICMP && self.icmp == icmp::ECHO_V6,
+            Kind::ArpRequest
+            | Kind::ArpReply
+            | Kind::Solicitation
+            | Kind::Advertisement
+            | Kind::NonIp => false,
+        }
+    }
+
+    /// Whether it asks for routers.
+    #[inline(always)]
+    pub fn is_router_solicitation(&self) -> bool {
+        self.kind == Kind::Ipv6
+            && self.protocol == ipv6::ICMP
+            && self.icmp == icmp::ROUTER_SOLICITATION
+    }
+
+    /// Whether it comes from a DHCP server.
+    #[inline(always)]
+    pub fn is_from_dhcp_server(&self) -> bool {
+        const SERVER_TO_CLIENT: [u8; 4] = [0, 67, 0, 68];
+        self.kind == Kind::Ipv4 && self.protocol == ipv4::UDP && self.ports == SERVER_TO_CLIENT
+    }
 }
 
 /// Reads the frame that begins at `offset`: the tenant's own frame at 0, the
 /// inner frame of a tunnelled packet behind the outer headers.
 #[inline(always)]
 pub fn headers<F: Frame>(frame: &F, offset: usize) -> Result<Headers, DropReason> {
-    let eth: EthHeader = frame.load(offset).ok_or(DropReason::Truncated)?;
-    let len = frame.len().wrapping_sub(offset as u32);
-    let l3 = offset.wrapping_add(ether::LEN);
-    let (segment, net) = match eth.ethertype() {
-        ether::IPV4 => ipv4_at(frame, l3, len.wrapping_sub(ether::LEN as u32))?,
-        ether::ARP => {
-            let arp: ArpPacket = frame.load(l3).ok_or(DropReason::Truncated)?;
-            (arp::LEN as u32, Net::Arp(arp))
-        }
-        ether::IPV6 => return Err(DropReason::Ipv6Unsupported),
-        tag if ether::is_tag(tag) => return Err(DropReason::InnerVlan),
-        _ => return Err(DropReason::NonIp),
-    };
-    Ok(Headers {
-        eth,
-        len,
-        segment,
-        net,
-    })
+    let mut headers = Headers::NONE;
+    read(frame, offset, &mut headers)?;
+    Ok(headers)
 }
 
-/// `l3_len`: bytes behind the Ethernet header, padding included.
+/// The same, into a place that the caller has: programs have little room on the stack. What is there
+/// after an error means nothing.
 #[inline(always)]
-fn ipv4_at<F: Frame>(frame: &F, at: usize, l3_len: u32) -> Result<(u32, Net), DropReason> {
+pub fn read<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Result<(), DropReason> {
+    let eth: EthHeader = frame.load(offset).ok_or(DropReason::Truncated)?;
+    let len = frame.len().wrapping_sub(offset as u32);
+    *headers = Headers {
+        eth,
+        len,
+        segment: len.wrapping_sub(ether::LEN as u32),
+        ..Headers::NONE
+    };
+    match eth.ethertype() {
+        ether::IPV4 => ipv4(frame, offset, headers),
+        ether::IPV6 => six::ipv6(frame, offset, headers),
+        ether::ARP => arp(frame, offset, headers),
+        tag if ether::is_tag(tag) => Err(DropReason::InnerVlan),
+        _ => Ok(()),
+    }
+}
+
+#[inline(always)]
+fn arp<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Result<(), DropReason> {
+    let at = offset.wrapping_add(ether::LEN);
+    let arp: ArpPacket = frame.load(at).ok_or(DropReason::Truncated)?;
+    if !arp.is_valid() {
+        return Err(DropReason::ArpMalformed);
+    }
+    headers.kind = if arp.is_request() {
+        Kind::ArpRequest
+    } else {
+        Kind::ArpReply
+    };
+    headers.segment = arp::LEN as u32;
+    headers.src = Address::v4(arp.sender);
+    headers.dst = Address::v4(arp.target);
+    headers.target = headers.dst;
+    headers.station = arp.sender_mac;
+    Ok(())
+}
+
+#[inline(always)]
+fn ipv4<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Result<(), DropReason> {
+    let at = offset.wrapping_add(ether::LEN);
     let header: Ipv4Header = frame.load(at).ok_or(DropReason::Truncated)?;
     let header_len = header.header_len();
     if header.version() != 4 || header_len < ipv4::LEN as u16 || header.total_len() < header_len {
         return Err(DropReason::IpMalformed);
     }
-    if u32::from(header.total_len()) > l3_len {
+    if u32::from(header.total_len()) > headers.segment {
         return Err(DropReason::Truncated);
     }
-    let l4 = at.wrapping_add(header_len as usize);
-    let protocol = header.protocol();
-    let ports = if header.is_fragment() || !(protocol == ipv4::TCP || protocol == ipv4::UDP) {
-        [0; 4]
-    } else {
-        frame.load(l4).ok_or(DropReason::Truncated)?
-    };
-    let segment = match frame.gso_size() {
-        0 => l3_len,
-        payload => u32::from(header_len)
-            .wrapping_add(l4_header_len(frame, l4, protocol)?)
-            .wrapping_add(payload),
-    };
-    Ok((segment, Net::Ipv4 { header, ports }))
+    headers.kind = Kind::Ipv4;
+    headers.protocol = header.protocol();
+    headers.ttl = header.ttl();
+    headers.tos = header.tos();
+    headers.fragment = header.is_fragment();
+    headers.src = Address::v4(header.src);
+    headers.dst = Address::v4(header.dst);
+    headers.l4 = (ether::LEN as u32).wrapping_add(u32::from(header_len));
+    upper(frame, offset, headers)
+}
+
+/// Ports or ICMP type, and how large the segments of a super-packet are.
+#[inline(always)]
+fn upper<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Result<(), DropReason> {
+    let at = headers.upper(offset);
+    if !headers.fragment {
+        match headers.protocol {
+            ipv4::TCP | ipv4::UDP => {
+                headers.ports = frame.load(at).ok_or(DropReason::Truncated)?;
+            }
+            icmp::V4 | ipv6::ICMP => {
+                let icmp: IcmpHeader = frame.load(at).ok_or(DropReason::Truncated)?;
+                headers.icmp = icmp.kind;
+            }
+            _ => {}
+        }
+    }
+    let payload = frame.gso_size();
+    if payload != 0 {
+        headers.segment = headers
+            .l4
+            .wrapping_sub(ether::LEN as u32)
+            .wrapping_add(l4_header_len(frame, at, headers.protocol)?)
+            .wrapping_add(payload);
+    }
+    Ok(())
 }
 
 /// Bytes of the header that every segment of a super-packet repeats.
@@ -118,45 +242,4 @@ fn l4_header_len<F: Frame>(frame: &F, l4: usize, protocol: u8) -> Result<u32, Dr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::forward::testing::{Bytes, arp_request, tcp};
-
-    #[test]
-    fn every_truncation_is_refused_and_none_panics() {
-        for whole in [
-            tcp([10, 0, 0, 5], [10, 0, 0, 7]),
-            arp_request([10, 0, 0, 5], [10, 0, 0, 7]),
-        ] {
-            assert!(headers(&Bytes::new(&whole), 0).is_ok());
-            for len in 0..whole.len() {
-                let cut = whole.get(..len).expect("shorter");
-                assert_eq!(
-                    headers(&Bytes::new(cut), 0),
-                    Err(DropReason::Truncated),
-                    "{len}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn header_lengths_are_not_trusted() {
-        let good = tcp([10, 0, 0, 5], [10, 0, 0, 7]);
-        for version_ihl in 0..=255_u8 {
-            let mut frame = good.clone();
-            *frame.get_mut(14).expect("ip") = version_ihl;
-            let parsed = headers(&Bytes::new(&frame), 0);
-            if version_ihl >> 4 != 4 || version_ihl & 0xF < 5 {
-                assert_eq!(parsed, Err(DropReason::IpMalformed), "{version_ihl:#x}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_super_packet_is_as_large_as_its_segments() {
-        let frame = tcp([10, 0, 0, 5], [10, 0, 0, 7]);
-        let parsed = headers(&Bytes::gso(&frame, 1400), 0).expect("valid");
-        assert_eq!(parsed.segment, 20 + 20 + 1400);
-    }
-}
+mod tests;

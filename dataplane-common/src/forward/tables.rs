@@ -2,10 +2,10 @@
 
 use crate::{
     abi::{
-        config::Config, lookup::LookupRecord, pa::PaKey, underlay::NextHop, vport::Vport,
+        config::Config, flood::Flood, lookup::LookupRecord, underlay::NextHop, vport::Vport,
         vsid::VirtualSubnet,
     },
-    id::Mac,
+    id::{Address, Mac},
 };
 
 /// The tables of one host. Reads only; the BPF maps, the slow path's copies and
@@ -16,15 +16,21 @@ pub trait Tables {
     /// The vport behind a device.
     fn vport(&self, ifindex: u32) -> Option<&Vport>;
     /// Whether the port in `slot` may use `ca`.
-    fn port_has_ca(&self, slot: u32, ca: [u8; 4]) -> bool;
+    fn port_has_ca(&self, slot: u32, ca: Address) -> bool;
     /// The device of the local port with this MAC in this VSID.
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32>;
     /// The lookup record of a CA in a routing domain. Each look-up is a use of the record.
-    fn lookup(&self, rdid: u32, ca: [u8; 4]) -> Option<&LookupRecord>;
+    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord>;
+    /// The route with the longest prefix of a CA: [`LookupRecord::ON_LINK`], or the next hop's record.
+    fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord>;
+    /// The record of a MAC in a virtual subnet, where frames are switched by MAC.
+    fn station(&self, vsid: u32, mac: Mac) -> Option<&LookupRecord>;
+    /// Who gets a virtual subnet's broadcast.
+    fn flood(&self, vsid: u32) -> Option<&Flood>;
     /// How the underlay reaches a PA.
     fn next_hop(&self, pa_index: u32) -> Option<&NextHop>;
     /// The virtual subnet of a VSID that this host takes part in.
     fn subnet(&self, vsid: u32) -> Option<&VirtualSubnet>;
-    /// Whether the PA is one of this host's.
-    fn is_local_pa(&self, pa: &PaKey) -> bool;
+    /// Whether the PA is one of this host's, or a multicast group that it takes part in.
+    fn is_local_pa(&self, pa: Address) -> bool;
 }

@@ -1,53 +1,93 @@
-//! Tables and packets for the unit tests of the decision.
+//! Tables, packets and decisions for the unit tests.
 //!
-//! The host has PA 192.0.2.1; blue (VSID 6001, RDID 1) and red (7001, RDID 2)
-//! both have 10.0.0.5 here and 10.0.0.7 at 192.0.2.2; blue also has 10.0.0.6 here.
+//! The host has PAs 192.0.2.1 and `2001:db8::1`, its neighbour 192.0.2.2 and `2001:db8::2`. Blue (VSID
+//! 6001, RDID 1) and red (7001, RDID 2) both have 10.0.0.5 and `fd00::5` here and 10.0.0.7 and `fd00::7`
+//! there; blue also has 10.0.0.6 here, and a second subnet (6002) with 10.0.1.26 here and 10.0.1.27
+//! there. The last byte of a CA is that of its MAC.
 
-use std::{collections::HashMap, vec::Vec};
+mod decide;
+mod neighbours;
+mod packets;
 
-use super::{Tables, parse::Frame};
+use std::{
+    collections::{HashMap, HashSet},
+    vec::Vec,
+};
+
+use super::Tables;
 use crate::{
     abi::{
         config::Config,
+        flood::Flood,
         lookup::{LookupKey, LookupRecord},
-        pa::{self, PaKey},
         port_ca::PortCaKey,
+        route,
         underlay::NextHop,
         vport::{LocalPortKey, Vport},
         vsid::VirtualSubnet,
     },
-    id::Mac,
-    wire::{
-        Wire,
-        arp::{self, ArpPacket},
-        ether::{self, EthHeader},
-        gre::GreHeader,
-        ipv4::Ipv4Header,
-        outer::OuterHeaders,
-    },
+    id::{Address, Mac},
 };
 
+pub(crate) use decide::{
+    decapped, delivered, dropped, dropped_in, egress, encapped, halted, ingress,
+};
+pub(crate) use neighbours::*;
+pub(crate) use packets::*;
+
 pub(crate) const BLUE: u32 = 6001;
+pub(crate) const BLUE_B: u32 = 6002;
 pub(crate) const RED: u32 = 7001;
 pub(crate) const BLUE_IF: u32 = 11;
 pub(crate) const BLUE2_IF: u32 = 12;
+pub(crate) const BLUE_B_IF: u32 = 13;
 pub(crate) const RED_IF: u32 = 21;
 pub(crate) const GATEWAY_MAC: Mac = Mac([2, 0xEE, 0, 0, 0, 1]);
+/// Indexes in `UNDERLAY`.
+pub(crate) const HERE: u32 = 1;
+pub(crate) const PEER: u32 = 2;
+pub(crate) const PEER6: u32 = 12;
+pub(crate) const GROUP: u32 = 20;
 
 pub(crate) fn mac(last: u8) -> Mac {
     Mac([2, 0, 0, 0, 0, last])
+}
+
+/// The IPv4 CA with this last byte; from 20 on in the second subnet.
+pub(crate) fn ca4(last: u8) -> [u8; 4] {
+    [10, 0, last / 20, last]
+}
+
+/// The IPv6 CA with this last byte; from 20 on in the second subnet.
+pub(crate) fn ca6(last: u8) -> Address {
+    let mut bytes = [0; 16];
+    (bytes[0], bytes[7], bytes[15]) = (0xFD, last / 20, last);
+    Address::v6(bytes)
+}
+
+pub(crate) fn pa6(last: u8) -> Address {
+    address(&format!("2001:db8::{last:x}"))
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    let ip: core::net::IpAddr = text.parse().expect("address");
+    ip.into()
 }
 
 #[derive(Default)]
 pub(crate) struct HostTables {
     pub(crate) config: Option<Config>,
     pub(crate) vports: HashMap<u32, Vport>,
-    pub(crate) port_cas: HashMap<PortCaKey, u32>,
+    pub(crate) port_cas: HashSet<PortCaKey>,
     pub(crate) local_ports: HashMap<LocalPortKey, u32>,
     pub(crate) lookup: HashMap<LookupKey, LookupRecord>,
+    /// Scope, prefix, its bits of 128, record.
+    pub(crate) routes: Vec<(u32, Address, u32, LookupRecord)>,
+    pub(crate) stations: HashMap<LocalPortKey, LookupRecord>,
+    pub(crate) floods: HashMap<u32, Flood>,
     pub(crate) underlay: HashMap<u32, NextHop>,
     pub(crate) vsids: HashMap<u32, VirtualSubnet>,
-    pub(crate) local_pas: HashMap<PaKey, u32>,
+    pub(crate) local_pas: HashSet<Address>,
 }
 
 impl Tables for HostTables {
@@ -57,14 +97,32 @@ impl Tables for HostTables {
     fn vport(&self, ifindex: u32) -> Option<&Vport> {
         self.vports.get(&ifindex)
     }
-    fn port_has_ca(&self, slot: u32, ca: [u8; 4]) -> bool {
-        self.port_cas.contains_key(&PortCaKey { slot, ca })
+    fn port_has_ca(&self, slot: u32, ca: Address) -> bool {
+        self.port_cas.contains(&PortCaKey { slot, ca })
     }
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
         self.local_ports.get(&LocalPortKey::new(vsid, mac)).copied()
     }
-    fn lookup(&self, rdid: u32, ca: [u8; 4]) -> Option<&LookupRecord> {
+    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord> {
         self.lookup.get(&LookupKey { rdid, ca })
+    }
+    fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord> {
+        let covers = |prefix: &Address, bits: u32| {
+            let differ =
+                u128::from_be_bytes(prefix.to_bytes()) ^ u128::from_be_bytes(ca.to_bytes());
+            differ.leading_zeros() >= bits
+        };
+        self.routes
+            .iter()
+            .filter(|(of, prefix, bits, _)| *of == scope && covers(prefix, *bits))
+            .max_by_key(|(_, _, bits, _)| *bits)
+            .map(|(.., record)| record)
+    }
+    fn station(&self, vsid: u32, mac: Mac) -> Option<&LookupRecord> {
+        self.stations.get(&LocalPortKey::new(vsid, mac))
+    }
+    fn flood(&self, vsid: u32) -> Option<&Flood> {
+        self.floods.get(&vsid)
     }
     fn next_hop(&self, pa_index: u32) -> Option<&NextHop> {
         self.underlay.get(&pa_index)
@@ -72,173 +130,120 @@ impl Tables for HostTables {
     fn subnet(&self, vsid: u32) -> Option<&VirtualSubnet> {
         self.vsids.get(&vsid)
     }
-    fn is_local_pa(&self, pa: &PaKey) -> bool {
-        self.local_pas.contains_key(pa)
+    fn is_local_pa(&self, pa: Address) -> bool {
+        self.local_pas.contains(&pa)
     }
 }
 
 impl HostTables {
     pub(crate) fn two_tenants() -> Self {
         let mut tables = Self::default();
-        let here = pa::from_v4([192, 0, 2, 1]);
-        for (index, last) in [(1, 1), (2, 2)] {
-            let mut hop = NextHop::unrouted(pa::from_v4([192, 0, 2, last]), here);
-            hop.ifindex = 2;
-            hop.state = NextHop::RESOLVED;
-            hop.path_mtu = 1600;
+        let (here, here6) = (Address::v4([192, 0, 2, 1]), pa6(1));
+        for (index, pa, src) in [
+            (HERE, here, here),
+            (PEER, Address::v4([192, 0, 2, 2]), here),
+            (11, here6, here6),
+            (PEER6, pa6(2), here6),
+            (GROUP, Address::v4([239, 1, 1, 1]), here),
+        ] {
+            let mut hop = NextHop::unrouted(pa, src);
+            (hop.ifindex, hop.state, hop.path_mtu) = (2, NextHop::RESOLVED, 1600);
             hop.src_mac = Mac([2, 0, 0, 0, 1, 1]);
-            hop.dst_mac = Mac([2, 0, 0, 0, 1, last]);
+            hop.dst_mac = Mac([2, 0, 0, 0, 1, index as u8]);
             tables.underlay.insert(index, hop);
         }
-        tables.local_pas.insert(here, 0);
-        for (rdid, vsid) in [(1, BLUE), (2, RED)] {
-            tables.vsids.insert(vsid, VirtualSubnet { rdid, flags: 0 });
-            tables.record(rdid, vsid, 7, 2, 0, 0);
-            tables.record(rdid, vsid, 1, 0, 0, LookupRecord::GATEWAY);
+        tables.local_pas.extend([here, here6]);
+        for (rdid, vsid, first, remote) in [(1, BLUE, 1, 7), (2, RED, 1, 7), (1, BLUE_B, 21, 27)] {
+            let (flags, routes) = (0, route::of_domain(rdid));
+            tables.vsids.insert(
+                vsid,
+                VirtualSubnet {
+                    rdid,
+                    flags,
+                    routes,
+                },
+            );
+            tables.record(rdid, vsid, remote, PEER, 0, 0);
+            tables.record(rdid, vsid, first, 0, 0, LookupRecord::GATEWAY);
+            let mut on_link = tables.of(rdid, ca6(remote));
+            on_link.flags = LookupRecord::ON_LINK;
+            tables
+                .routes
+                .push((routes, Address::v4(ca4(remote)), 96 + 24, on_link));
+            tables.routes.push((routes, ca6(remote), 64, on_link));
         }
-        tables.port(1, 1, BLUE, BLUE_IF, 5);
-        tables.port(2, 1, BLUE, BLUE2_IF, 6);
-        tables.port(3, 2, RED, RED_IF, 5);
+        tables.add_port((1, BLUE_IF), 1, BLUE, 5);
+        tables.add_port((2, BLUE2_IF), 1, BLUE, 6);
+        tables.add_port((3, RED_IF), 2, RED, 5);
+        tables.add_port((4, BLUE_B_IF), 1, BLUE_B, 26);
         tables
     }
 
+    /// A record of the IPv4 CA and the IPv6 CA with this last byte, and of their station.
     pub(crate) fn record(
         &mut self,
         rdid: u32,
         vsid: u32,
         last: u8,
-        pa: u32,
+        pa_index: u32,
         ifindex: u32,
         flags: u16,
     ) {
-        let mac = if flags & LookupRecord::GATEWAY == 0 {
-            mac(last)
-        } else {
-            GATEWAY_MAC
-        };
+        let gateway = flags & LookupRecord::GATEWAY != 0;
         let record = LookupRecord {
             vsid,
-            pa_index: pa,
+            pa_index,
             ifindex,
-            mac,
+            mac: if gateway { GATEWAY_MAC } else { mac(last) },
             flags,
         };
-        self.lookup.insert(
-            LookupKey {
-                rdid,
-                ca: [10, 0, 0, last],
-            },
-            record,
-        );
+        for ca in [Address::v4(ca4(last)), ca6(last)] {
+            self.lookup.insert(LookupKey { rdid, ca }, record);
+        }
+        if !gateway {
+            self.stations
+                .insert(LocalPortKey::new(vsid, record.mac), record);
+        }
     }
 
-    fn port(&mut self, slot: u32, rdid: u32, vsid: u32, ifindex: u32, last: u8) {
-        let ca = [10, 0, 0, last];
-        let port = Vport {
-            slot,
-            rdid,
-            vsid,
-            mtu: 1500,
-            flags: 0,
-            mac: mac(last),
-            gateway_mac: GATEWAY_MAC,
-            ca,
-        };
+    /// The record of a CA.
+    pub(crate) fn of(&self, rdid: u32, ca: Address) -> LookupRecord {
+        *self.lookup(rdid, ca).expect("record")
+    }
+
+    /// Sets flags of a port.
+    pub(crate) fn allow(&mut self, ifindex: u32, flags: u16) {
+        self.port(ifindex).flags |= flags;
+    }
+
+    pub(crate) fn port(&mut self, ifindex: u32) -> &mut Vport {
+        self.vports.get_mut(&ifindex).expect("port")
+    }
+
+    /// A customer route in blue's domain to the station with this last byte.
+    pub(crate) fn add_route(&mut self, prefix: &str, bits: u32, via: u8) {
+        let mut hop = self.of(1, ca6(via));
+        hop.flags |= LookupRecord::VIA;
+        let prefix = address(prefix);
+        let bits = bits + if prefix.is_v4() { 96 } else { 0 };
+        self.routes.push((route::of_domain(1), prefix, bits, hop));
+    }
+
+    /// Puts the remote station of blue behind this PA.
+    pub(crate) fn remote_at(&mut self, pa_index: u32) {
+        self.record(1, BLUE, 7, pa_index, 0, 0);
+    }
+
+    fn add_port(&mut self, (slot, ifindex): (u32, u32), rdid: u32, vsid: u32, last: u8) {
+        let cas = [Address::v4(ca4(last)), ca6(last)];
+        let mut port = Vport::default();
+        (port.slot, port.rdid, port.vsid) = (slot, rdid, vsid);
+        (port.mac, port.gateway_mac) = (mac(last), GATEWAY_MAC);
+        (port.routes, port.mtu, port.cas) = (route::of_domain(rdid), 1500, cas);
         self.vports.insert(ifindex, port);
-        self.port_cas.insert(PortCaKey { slot, ca }, 0);
+        self.port_cas.extend(cas.map(|ca| PortCaKey { slot, ca }));
         self.local_ports
             .insert(LocalPortKey::new(vsid, mac(last)), ifindex);
-        self.record(rdid, vsid, last, 1, ifindex, LookupRecord::LOCAL);
+        self.record(rdid, vsid, last, HERE, ifindex, LookupRecord::LOCAL);
     }
-}
-
-/// A frame in a slice.
-pub(crate) struct Bytes<'a> {
-    bytes: &'a [u8],
-    gso_size: u32,
-}
-
-impl<'a> Bytes<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, gso_size: 0 }
-    }
-    pub(crate) fn gso(bytes: &'a [u8], gso_size: u32) -> Self {
-        Self { bytes, gso_size }
-    }
-}
-
-impl Frame for Bytes<'_> {
-    fn len(&self) -> u32 {
-        self.bytes.len() as u32
-    }
-    fn gso_size(&self) -> u32 {
-        self.gso_size
-    }
-    fn load<T: Wire>(&self, offset: usize) -> Option<T> {
-        let bytes = self.bytes.get(offset..)?.get(..size_of::<T>())?;
-        // SAFETY: the slice is as long as `T`, and any bytes are a valid `Wire`.
-        Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
-    }
-}
-
-pub(crate) fn bytes_of<T: Wire>(value: &T) -> Vec<u8> {
-    // SAFETY: a `Wire` has no padding, so all of its bytes are initialised.
-    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast::<u8>(), size_of::<T>()) }
-        .to_vec()
-}
-
-fn ipv4(src: [u8; 4], dst: [u8; 4], protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let eth = EthHeader::new(mac(dst[3]), mac(src[3]), ether::IPV4);
-    let mut frame = bytes_of(&eth);
-    let header = Ipv4Header::outer(0, 64, (20 + payload.len()) as u16, src, dst);
-    frame.extend(bytes_of(&header));
-    frame[23] = protocol;
-    frame.extend(payload);
-    frame
-}
-
-pub(crate) fn tcp_ports(src: [u8; 4], dst: [u8; 4], sport: u16, dport: u16) -> Vec<u8> {
-    let mut payload = [0_u8; 20];
-    payload[..2].copy_from_slice(&sport.to_be_bytes());
-    payload[2..4].copy_from_slice(&dport.to_be_bytes());
-    payload[12] = 0x50;
-    // The parser needs ports only; the frame ends with them so that every cut shows.
-    let mut frame = ipv4(src, dst, 6, &payload);
-    frame[16..18].copy_from_slice(&40_u16.to_be_bytes());
-    frame
-}
-
-pub(crate) fn tcp(src: [u8; 4], dst: [u8; 4]) -> Vec<u8> {
-    tcp_ports(src, dst, 40_000, 80)
-}
-
-pub(crate) fn arp(op: u16, dst: Mac, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
-    let mut packet = ArpPacket::reply(mac(sender[3]), sender, Mac([0; 6]), target);
-    if op == arp::REQUEST {
-        let mut bytes = bytes_of(&packet);
-        bytes[7] = 1;
-        packet = Bytes::new(&bytes).load(0).expect("28 bytes");
-    }
-    let mut frame = bytes_of(&EthHeader::new(dst, mac(sender[3]), ether::ARP));
-    frame.extend(bytes_of(&packet));
-    frame
-}
-
-pub(crate) fn arp_request(sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
-    arp(arp::REQUEST, Mac::BROADCAST, sender, target)
-}
-
-pub(crate) fn nvgre(vsid: u32, from: [u8; 4], inner: &[u8]) -> Vec<u8> {
-    let outer = OuterHeaders {
-        eth: EthHeader::new(
-            Mac([2, 0, 0, 0, 1, 1]),
-            Mac([2, 0, 0, 0, 1, 2]),
-            ether::IPV4,
-        ),
-        ip: Ipv4Header::outer(0, 64, (28 + inner.len()) as u16, from, [192, 0, 2, 1]),
-        gre: GreHeader::nvgre(vsid, 0x42),
-    };
-    let mut frame = bytes_of(&outer);
-    frame.extend(inner);
-    frame
 }

@@ -19,6 +19,16 @@ pub fn update(checksum: u16, old: u16, new: u16) -> u16 {
     !fold(total)
 }
 
+/// Ones-complement sum of sums of 16-bit words.
+#[inline(always)]
+pub fn sum_of_words<const N: usize>(sums: [u32; N]) -> u16 {
+    let mut total: u32 = 0;
+    for sum in sums {
+        total = total.wrapping_add(sum);
+    }
+    fold(total)
+}
+
 #[inline(always)]
 fn fold(total: u32) -> u16 {
     let once = (total & 0xFFFF).wrapping_add(total >> 16);

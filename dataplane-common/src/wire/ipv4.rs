@@ -124,6 +124,25 @@ impl Ipv4Header {
         self
     }
 
+    /// The same header with another TTL and the checksum updated (RFC 1624).
+    #[must_use]
+    #[inline(always)]
+    pub fn with_ttl(mut self, ttl: u8) -> Self {
+        let word = |ttl| u16::from_be_bytes([ttl, self.protocol]);
+        let sum = u16::from_be_bytes(self.checksum);
+        self.checksum = checksum::update(sum, word(self.ttl), word(ttl)).to_be_bytes();
+        self.ttl = ttl;
+        self
+    }
+
+    /// The same from the destination to the source.
+    #[must_use]
+    #[inline(always)]
+    pub const fn turned(mut self) -> Self {
+        (self.src, self.dst) = (self.dst, self.src);
+        self
+    }
+
     /// Ones-complement sum of the ten 16-bit words.
     #[inline(always)]
     fn sum(&self) -> u16 {
@@ -162,6 +181,7 @@ mod tests {
             let header = Ipv4Header::outer(from, 1, 20, [10, 0, 0, 1], [10, 0, 0, 2]);
             for to in 0..=255 {
                 assert!(header.with_tos(to).checksum_ok(), "{from} -> {to}");
+                assert!(header.with_ttl(to).turned().checksum_ok(), "ttl {to}");
             }
         }
     }

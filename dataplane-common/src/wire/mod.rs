@@ -7,7 +7,9 @@ pub mod arp;
 pub mod checksum;
 pub mod ether;
 pub mod gre;
+pub mod icmp;
 pub mod ipv4;
+pub mod ipv6;
 pub mod outer;
 
 /// Marks a header that any bytes make up: it may be copied from a packet.

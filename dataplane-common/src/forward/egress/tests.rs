@@ -1,168 +1,228 @@
+//! What every way has in common: anti-spoofing, encapsulation, the underlay.
+
+mod anti_spoof;
+mod broadcast;
+mod external_router;
+mod gateway;
+mod routing;
+mod stations;
+
 use super::*;
-use crate::{
-    forward::{
-        parse,
-        testing::{
-            self, BLUE, BLUE_IF, BLUE2_IF, Bytes, GATEWAY_MAC, HostTables, RED_IF, arp_request,
-            mac, tcp,
-        },
+use crate::forward::{
+    parse,
+    testing::{
+        BLUE, BLUE_IF, BLUE2_IF, Bytes, GATEWAY_MAC, HostTables, PEER, PEER6, RED, RED_IF, ca4,
+        ca6, delivered, dropped, egress as decide, encapped, halted, mac, pa6, set, tcp, tcp6, to,
+        udp,
     },
-    wire::arp as wire_arp,
 };
+use crate::id::Address;
 
-const A: [u8; 4] = [10, 0, 0, 5];
-const LOCAL: [u8; 4] = [10, 0, 0, 6];
-const REMOTE: [u8; 4] = [10, 0, 0, 7];
-
-fn decide<'t>(tables: &'t HostTables, ifindex: u32, frame: &[u8]) -> Result<Egress<'t>, Halt> {
-    let from = tables.vport(ifindex).expect("port");
-    egress(tables, from, &parse::headers(&Bytes::new(frame), 0)?)
-}
-
-fn halted(tables: &HostTables, frame: &[u8]) -> Halt {
-    decide(tables, BLUE_IF, frame).expect_err("not forwarded")
-}
-
-fn dropped(tables: &HostTables, frame: &[u8]) -> DropReason {
-    let halt = halted(tables, frame);
-    assert_eq!(halt.punt, None, "asked about");
-    halt.reason
-}
-
-fn encapped(tables: &HostTables, ifindex: u32, frame: &[u8]) -> Encap {
-    match decide(tables, ifindex, frame).expect("sent") {
-        Egress::Encap(encap) => encap,
-        other @ (Egress::Deliver(_) | Egress::Reply(_)) => panic!("{other:?}"),
-    }
-}
-
-fn set(frame: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
-    let mut changed = frame.to_vec();
-    changed[at..at + bytes.len()].copy_from_slice(bytes);
-    changed
+/// From blue's first port to this CA, in both families.
+fn both(last: u8) -> [Vec<u8>; 2] {
+    [tcp(ca4(5), ca4(last)), tcp6(5, last)]
 }
 
 #[test]
 fn remote_ca_is_encapsulated_in_its_own_vsid() {
     let tables = HostTables::two_tenants();
-    let frame = tcp(A, REMOTE);
-    for (ifindex, vsid) in [(BLUE_IF, BLUE), (RED_IF, testing::RED)] {
-        let encap = encapped(&tables, ifindex, &frame);
-        assert_eq!(encap.outer.gre.vsid_bits(), vsid);
-        assert_eq!(encap.outer.ip.src, [192, 0, 2, 1]);
-        assert_eq!(encap.outer.ip.dst, [192, 0, 2, 2]);
-        assert_eq!(encap.outer.ip.total_len() as usize, frame.len() + 28);
-        assert!(encap.outer.ip.checksum_ok());
-        assert_eq!(encap.dst_mac, mac(7));
+    for (ifindex, vsid) in [(BLUE_IF, BLUE), (RED_IF, RED)] {
+        for frame in both(7) {
+            let encap = encapped(&tables, ifindex, &frame);
+            assert_eq!(encap.ifindex, 2);
+            assert_eq!(encap.outer.gre.vsid_bits(), vsid);
+            assert_eq!(encap.outer.src, [192, 0, 2, 1].into());
+            assert_eq!(encap.outer.dst, [192, 0, 2, 2].into());
+            assert_eq!(encap.outer.inner_len as usize, frame.len());
+            assert_eq!(encap.outer.ttl, 64);
+            assert_eq!(encap.edit.eth.dst, mac(7));
+        }
+    }
+}
+
+#[test]
+fn any_family_goes_over_any_family() {
+    let mut tables = HostTables::two_tenants();
+    for (pa_index, src, dst) in [
+        (
+            PEER,
+            Address::v4([192, 0, 2, 1]),
+            Address::v4([192, 0, 2, 2]),
+        ),
+        (PEER6, pa6(1), pa6(2)),
+    ] {
+        tables.remote_at(pa_index);
+        for frame in both(7) {
+            let outer = encapped(&tables, BLUE_IF, &frame).outer;
+            assert_eq!((outer.src, outer.dst), (src, dst));
+            assert_eq!(
+                outer.dst_mac,
+                crate::id::Mac([2, 0, 0, 0, 1, pa_index as u8])
+            );
+        }
+    }
+}
+
+#[test]
+fn the_path_must_carry_the_outer_header_too() {
+    let mut tables = HostTables::two_tenants();
+    for (pa_index, cost) in [(PEER, 42), (PEER6, 62)] {
+        tables.remote_at(pa_index);
+        for frame in both(7) {
+            let exact = (frame.len() - 14) as u16 + cost;
+            let mut path = |mtu| tables.underlay.get_mut(&pa_index).expect("hop").path_mtu = mtu;
+            path(exact);
+            encapped(&tables, BLUE_IF, &frame);
+            let mut path = |mtu| tables.underlay.get_mut(&pa_index).expect("hop").path_mtu = mtu;
+            path(exact - 1);
+            let halt = halted(&tables, BLUE_IF, &frame);
+            assert_eq!(halt, Halt::ask(Punt::Oversize, DropReason::MtuExceeded));
+        }
+    }
+}
+
+#[test]
+fn the_underlay_decides_whether() {
+    let mut tables = HostTables::two_tenants();
+    for (state, reason) in [
+        (NextHop::NO_NEIGHBOUR, DropReason::PaNeighUnresolved),
+        (NextHop::NO_ROUTE, DropReason::PaNoRoute),
+        (NextHop::EMPTY, DropReason::PaNoRoute),
+    ] {
+        tables.underlay.get_mut(&PEER).expect("hop").state = state;
+        for frame in both(7) {
+            assert_eq!(dropped(&tables, BLUE_IF, &frame), reason);
+        }
+    }
+    tables.underlay.remove(&PEER);
+    assert_eq!(
+        dropped(&tables, BLUE_IF, &tcp6(5, 7)),
+        DropReason::PaNoRoute
+    );
+}
+
+#[test]
+fn too_long_for_an_outer_header_is_dropped() {
+    let mut tables = HostTables::two_tenants();
+    for (pa_index, most) in [(PEER, 65_507), (PEER6, 65_527)] {
+        tables.remote_at(pa_index);
+        tables.underlay.get_mut(&pa_index).expect("hop").path_mtu = u16::MAX;
+        let mut headers = parse::headers(&Bytes::new(&tcp(ca4(5), ca4(7))), 0).expect("valid");
+        let from = tables.vport(BLUE_IF).expect("port");
+        headers.len = most;
+        assert!(egress(&tables, from, &headers).is_ok());
+        headers.len = most + 1;
+        let halt = egress(&tables, from, &headers);
+        assert_eq!(halt, Err(DropReason::EncapFailed.into()));
     }
 }
 
 #[test]
 fn flow_id_none_is_zero() {
     let mut tables = HostTables::two_tenants();
+    let with = |tables: &HostTables| encapped(tables, BLUE_IF, &tcp6(5, 7)).outer.gre.flow_id();
+    assert_ne!(with(&tables), 0);
     tables.config = Some(Config {
         flow_id: 0,
         ..Config::DEFAULT
     });
-    assert_eq!(
-        encapped(&tables, BLUE_IF, &tcp(A, REMOTE))
-            .outer
-            .gre
-            .flow_id(),
-        0
-    );
+    assert_eq!(with(&tables), 0);
+}
+
+#[test]
+fn the_outer_class_follows_the_inner_or_is_fixed() {
+    let mut tables = HostTables::two_tenants();
+    let frame = set(&tcp6(5, 7), 14, &[0x6B, 0x90]);
+    assert_eq!(encapped(&tables, BLUE_IF, &frame).outer.tos, 0xB9);
+    tables.config = Some(Config {
+        dscp: 10,
+        ..Config::DEFAULT
+    });
+    assert_eq!(encapped(&tables, BLUE_IF, &frame).outer.tos, (10 << 2) | 1);
 }
 
 #[test]
 fn local_ca_goes_to_its_port() {
-    let tables = HostTables::two_tenants();
-    // The record's MAC counts, whatever the sender wrote.
-    let frame = set(&tcp(A, LOCAL), 0, &GATEWAY_MAC.0);
-    match decide(&tables, BLUE_IF, &frame).expect("sent") {
-        Egress::Deliver(deliver) => {
-            assert_eq!((deliver.ifindex, deliver.dst_mac), (BLUE2_IF, mac(6)));
-        }
-        other @ (Egress::Encap(_) | Egress::Reply(_)) => panic!("{other:?}"),
+    let mut tables = HostTables::two_tenants();
+    for frame in both(6) {
+        // The record's MAC counts, whatever the sender wrote.
+        let deliver = delivered(&tables, BLUE_IF, &to(GATEWAY_MAC, &frame));
+        assert_eq!((deliver.ifindex, deliver.slot), (BLUE2_IF, 2));
+        assert_eq!(deliver.edit.eth.dst, mac(6));
+        assert_eq!((deliver.edit.eth.src, deliver.edit.ttl), (mac(5), 64));
+        assert!(!deliver.peer);
+    }
+    tables.allow(BLUE2_IF, Vport::PEER);
+    assert!(delivered(&tables, BLUE_IF, &tcp6(5, 6)).peer);
+    for frame in both(5) {
+        assert_eq!(dropped(&tables, BLUE_IF, &frame), DropReason::Hairpin);
+    }
+    tables.vports.remove(&BLUE2_IF);
+    assert_eq!(
+        dropped(&tables, BLUE_IF, &tcp6(5, 6)),
+        DropReason::NoLocalPort
+    );
+}
+
+#[test]
+fn too_large_for_a_local_port_is_told_the_sender() {
+    let mut tables = HostTables::two_tenants();
+    for (frame, exact) in both(6).iter().zip([40, 60]) {
+        tables.port(BLUE2_IF).mtu = exact;
+        delivered(&tables, BLUE_IF, frame);
+        tables.port(BLUE2_IF).mtu = exact - 1;
+        let halt = halted(&tables, BLUE_IF, frame);
+        assert_eq!(halt, Halt::ask(Punt::Oversize, DropReason::PortMtu));
     }
 }
 
 #[test]
-fn spoofed_sources_are_dropped() {
-    let tables = HostTables::two_tenants();
-    assert_eq!(dropped(&tables, &tcp(LOCAL, REMOTE)), DropReason::SpoofMac);
-    let wrong_ca = set(&tcp(A, REMOTE), 26, &LOCAL);
-    assert_eq!(dropped(&tables, &wrong_ca), DropReason::SpoofCa);
-    let unaddressed = set(&tcp(A, REMOTE), 26, &[0; 4]);
-    assert_eq!(dropped(&tables, &unaddressed), DropReason::SpoofCa);
-    let dhcp = set(&unaddressed, 0, &[0xff; 6]);
-    assert_eq!(dropped(&tables, &dhcp), DropReason::BcastDisabled);
-    let arp = set(&arp_request(A, REMOTE), 28, &LOCAL);
-    assert_eq!(dropped(&tables, &arp), DropReason::SpoofCa);
-    let arp = set(&arp_request(A, REMOTE), 22, &mac(6).0);
-    assert_eq!(dropped(&tables, &arp), DropReason::SpoofMac);
+fn a_record_without_translation_is_for_its_own_host() {
+    let mut tables = HostTables::two_tenants();
+    tables.record(1, BLUE, 7, PEER, 0, LookupRecord::NO_TRANSLATION);
+    let (flags, here) = (LookupRecord::NO_TRANSLATION | LookupRecord::LOCAL, 1);
+    tables.record(1, BLUE, 6, here, BLUE2_IF, flags);
+    for (far, near) in both(7).iter().zip(both(6)) {
+        assert_eq!(dropped(&tables, BLUE_IF, far), DropReason::NoTranslation);
+        delivered(&tables, BLUE_IF, &near);
+    }
 }
 
 #[test]
-fn unknown_and_gateway_bound_destinations_are_dropped_by_name() {
+fn segments_are_clamped_to_the_stricter_port() {
     let mut tables = HostTables::two_tenants();
-    tables.record(1, 6002, 99, 2, 0, 0);
-    let frame = |ca| tcp(A, ca);
+    tables.port(BLUE_IF).mss = [1400, 1380];
+    for (frame, most) in both(7).iter().zip([1400, 1380]) {
+        assert_eq!(encapped(&tables, BLUE_IF, frame).edit.mss, most);
+        assert_eq!(encapped(&tables, RED_IF, frame).edit.mss, 0);
+    }
+    for (to, want) in [([0, 0], [1400, 1380]), ([1300, 1390], [1300, 1380])] {
+        tables.port(BLUE2_IF).mss = to;
+        for (frame, most) in both(6).iter().zip(want) {
+            assert_eq!(delivered(&tables, BLUE_IF, frame).edit.mss, most);
+        }
+    }
+    tables.port(BLUE_IF).mss = [0, 0];
     assert_eq!(
-        dropped(&tables, &frame([10, 0, 0, 8])),
-        DropReason::NoLookupRecord
+        delivered(&tables, BLUE_IF, &tcp(ca4(5), ca4(6))).edit.mss,
+        1300
     );
-    let off_subnet = set(&frame([198, 51, 100, 1]), 0, &GATEWAY_MAC.0);
-    assert_eq!(dropped(&tables, &off_subnet), DropReason::NoRoute);
-    assert_eq!(
-        dropped(&tables, &frame([10, 0, 0, 1])),
-        DropReason::GatewayBound
-    );
-    assert_eq!(
-        dropped(&tables, &frame([10, 0, 0, 99])),
-        DropReason::GatewayBound
-    );
-    assert_eq!(dropped(&tables, &frame(A)), DropReason::Hairpin);
+    // Only TCP has any, and only the first fragment a header.
+    let datagram = udp(ca4(5), ca4(6), 1, 2);
+    assert_eq!(delivered(&tables, BLUE_IF, &datagram).edit.mss, 0);
+    let fragment = set(&tcp(ca4(5), ca4(6)), 20, &[0, 1]);
+    assert_eq!(delivered(&tables, BLUE_IF, &fragment).edit.mss, 0);
 }
 
 #[test]
-fn detached_local_port_is_no_local_port() {
+fn a_dhcp_answer_to_a_learning_port_is_looked_at() {
     let mut tables = HostTables::two_tenants();
-    tables.record(1, BLUE, 6, 1, 0, LookupRecord::LOCAL);
-    assert_eq!(dropped(&tables, &tcp(A, LOCAL)), DropReason::NoLocalPort);
-}
-
-#[test]
-fn the_underlay_decides_whether_and_how_large() {
-    let mut tables = HostTables::two_tenants();
-    let frame = tcp(A, REMOTE);
-    let hop = |tables: &mut HostTables, state, path_mtu| {
-        let hop = tables.underlay.get_mut(&2).expect("hop");
-        (hop.state, hop.path_mtu) = (state, path_mtu);
-    };
-    let exact = (frame.len() - 14) as u16 + MTU_COST;
-    hop(&mut tables, NextHop::RESOLVED, exact);
-    encapped(&tables, BLUE_IF, &frame);
-    hop(&mut tables, NextHop::RESOLVED, exact - 1);
-    assert_eq!(halted(&tables, &frame).punt, Some(Punt::Oversize));
-    hop(&mut tables, NextHop::NO_NEIGHBOUR, 1600);
-    assert_eq!(dropped(&tables, &frame), DropReason::PaNeighUnresolved);
-    hop(&mut tables, NextHop::NO_ROUTE, 1600);
-    assert_eq!(dropped(&tables, &frame), DropReason::PaNoRoute);
-    hop(&mut tables, NextHop::EMPTY, 1600);
-    assert_eq!(dropped(&tables, &frame), DropReason::PaNoRoute);
-}
-
-#[test]
-fn too_long_for_an_outer_header_is_dropped() {
-    let mut tables = HostTables::two_tenants();
-    tables.underlay.get_mut(&2).expect("hop").path_mtu = u16::MAX;
-    let mut headers = parse::headers(&Bytes::new(&tcp(A, REMOTE)), 0).expect("valid");
-    headers.len = 65_508;
-    let from = tables.vport(BLUE_IF).expect("port");
-    assert_eq!(
-        egress(&tables, from, &headers),
-        Err(DropReason::EncapFailed.into())
-    );
+    let answer = udp(ca4(5), ca4(6), 67, 68);
+    delivered(&tables, BLUE_IF, &answer);
+    tables.allow(BLUE2_IF, Vport::LEARNS);
+    assert_eq!(halted(&tables, BLUE_IF, &answer).punt, Some(Punt::DhcpAck));
+    delivered(&tables, BLUE_IF, &udp(ca4(5), ca4(6), 68, 67));
+    delivered(&tables, BLUE_IF, &set(&answer, 23, &[6]));
 }
 
 #[test]
@@ -174,110 +234,6 @@ fn tags_are_stripped_or_dropped_by_the_subnet() {
     port.flags = Vport::DROP_TAGGED;
     assert_eq!(strip_tags(&port, 0), Ok(0));
     assert_eq!(strip_tags(&port, 1), Err(DropReason::InnerVlan));
-}
-
-#[test]
-fn arp_is_answered_from_the_records() {
-    let tables = HostTables::two_tenants();
-    for (target, want) in [
-        (REMOTE, mac(7)),
-        (LOCAL, mac(6)),
-        ([10, 0, 0, 1], GATEWAY_MAC),
-    ] {
-        match decide(&tables, BLUE_IF, &arp_request(A, target)).expect("answered") {
-            Egress::Reply(reply) => {
-                assert_eq!((reply.arp.sender_mac, reply.arp.sender), (want, target));
-                assert_eq!((reply.arp.target_mac, reply.arp.target), (mac(5), A));
-                assert_eq!((reply.eth.dst, reply.eth.src), (mac(5), want));
-            }
-            other @ (Egress::Encap(_) | Egress::Deliver(_)) => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(
-        dropped(&tables, &arp_request(A, [10, 0, 0, 8])),
-        DropReason::ArpNoRecord
-    );
-}
-
-#[test]
-fn duplicate_address_probes_are_answered_for_others_only() {
-    let tables = HostTables::two_tenants();
-    let probe = |target| set(&arp_request(A, target), 28, &[0; 4]);
-    assert!(matches!(
-        decide(&tables, BLUE_IF, &probe(REMOTE)),
-        Ok(Egress::Reply(_))
-    ));
-    assert_eq!(dropped(&tables, &probe(A)), DropReason::GarpIgnored);
-    assert_eq!(
-        dropped(&tables, &arp_request(A, A)),
-        DropReason::GarpIgnored
-    );
-}
-
-#[test]
-fn unicast_arp_travels_like_data() {
-    let tables = HostTables::two_tenants();
-    for op in [wire_arp::REQUEST, wire_arp::REPLY] {
-        let frame = testing::arp(op, mac(7), A, REMOTE);
-        assert_eq!(
-            encapped(&tables, BLUE_IF, &frame).outer.gre.vsid_bits(),
-            BLUE
-        );
-    }
-    let announced = testing::arp(wire_arp::REPLY, Mac::BROADCAST, A, REMOTE);
-    assert_eq!(dropped(&tables, &announced), DropReason::GarpIgnored);
-}
-
-#[test]
-fn other_protocols_are_dropped_by_name() {
-    let tables = HostTables::two_tenants();
-    for (ethertype, want) in [
-        ([0x86, 0xDD], DropReason::Ipv6Unsupported),
-        ([0x88, 0xCC], DropReason::NonIp),
-        ([0x81, 0x00], DropReason::InnerVlan),
-    ] {
-        assert_eq!(
-            dropped(&tables, &set(&tcp(A, REMOTE), 12, &ethertype)),
-            want
-        );
-    }
-    let group = set(&tcp(A, REMOTE), 0, &[1, 0, 0x5e, 0, 0, 1]);
-    assert_eq!(dropped(&tables, &group), DropReason::BcastDisabled);
-    let malformed = set(&arp_request(A, REMOTE), 14, &[0, 6]);
-    assert_eq!(dropped(&tables, &malformed), DropReason::ArpMalformed);
-}
-
-/// Blue's table mode is `onDemand`.
-fn on_demand() -> HostTables {
-    let mut tables = HostTables::two_tenants();
-    let port = tables.vports.get_mut(&BLUE_IF).expect("port");
-    port.flags |= Vport::ON_DEMAND;
-    tables
-}
-
-const STRANGER: [u8; 4] = [10, 0, 0, 99];
-
-#[test]
-fn on_demand_asks_about_what_it_does_not_know() {
-    let tables = on_demand();
-    for frame in [tcp(A, STRANGER), arp_request(A, STRANGER)] {
-        assert_eq!(halted(&tables, &frame).punt, Some(Punt::Miss));
-    }
-    // The other tenant's whole table is there: nobody is asked.
-    let refused = decide(&tables, RED_IF, &tcp(A, STRANGER));
-    assert_eq!(refused, Err(DropReason::NoLookupRecord.into()));
-}
-
-#[test]
-fn a_negative_record_is_not_asked_about_again() {
-    let mut tables = on_demand();
-    let key = crate::abi::lookup::LookupKey {
-        rdid: 1,
-        ca: STRANGER,
-    };
-    tables.lookup.insert(key, LookupRecord::negative(BLUE));
-    let known = dropped(&tables, &tcp(A, STRANGER));
-    assert_eq!(known, DropReason::NoLookupRecord);
-    let known = dropped(&tables, &arp_request(A, STRANGER));
-    assert_eq!(known, DropReason::ArpNoRecord);
+    let tagged = set(&tcp6(5, 7), 12, &[0x81, 0]);
+    assert_eq!(dropped(&tables, BLUE_IF, &tagged), DropReason::InnerVlan);
 }

@@ -1,260 +1,214 @@
+mod edits;
+mod senders;
+
 use super::*;
 use crate::{
-    forward::{
-        parse::{self, Frame as _},
-        testing::{self, BLUE, BLUE_IF, Bytes, HostTables, RED, RED_IF, mac, nvgre, tcp},
+    forward::testing::{
+        BLUE, BLUE_B, BLUE_B_IF, BLUE_IF, HERE, HostTables, PEER, PEER6, RED, RED_IF, address, arp,
+        ca4, ca6, decapped, dropped_in, from, icmpv6, ingress, ipv4, lldp, mac, neighbour, nvgre,
+        pa6, set, set_outer, tcp, tcp6, tcp6_between, to, udp,
     },
-    id::Mac,
-    wire::outer,
+    id::{Address, Mac},
 };
 
-const PEER: [u8; 4] = [192, 0, 2, 2];
-const REMOTE: [u8; 4] = [10, 0, 0, 7];
-const A: [u8; 4] = [10, 0, 0, 5];
+const PA: [u8; 4] = [192, 0, 2, 2];
 
-/// The steps of `pipeline::ingress`; `None` is a pass.
-fn decide<'t>(tables: &'t HostTables, frame: &[u8]) -> Result<Option<Ingress<'t>>, Halt> {
-    let frame = Bytes::new(frame);
-    let eth: EthHeader = frame.load(0).expect("ethernet");
-    let Some(ip) = frame.load::<Ipv4Header>(14) else {
-        return Ok(None);
-    };
-    if eth.ethertype() != ether::IPV4 || !is_ours(tables, &ip) {
-        return Ok(None);
-    }
-    let word: [u8; 4] = frame.load(gre_offset(&ip)?).ok_or(DropReason::Truncated)?;
-    if !is_nvgre(tables, &ip, &GreHeader::from_word(word))? {
-        return Ok(None);
-    }
-    outer_valid(&ip, frame.len(), true)?;
-    let gre: GreHeader = frame.load(34).ok_or(DropReason::Truncated)?;
-    let tunnel = tunnel(tables, &ip, &gre, frame.load(outer::LEN))?;
-    ingress(tables, &tunnel, &parse::headers(&frame, outer::LEN)?).map(Some)
+/// From the remote station to blue's first port, in both families.
+fn both(last: u8) -> [Vec<u8>; 2] {
+    [tcp(ca4(last), ca4(5)), tcp6(last, 5)]
 }
 
-fn dropped(tables: &HostTables, frame: &[u8]) -> DropReason {
-    let halt = decide(tables, frame).expect_err("dropped");
-    assert_eq!(halt.punt, None, "asked about");
-    halt.reason
-}
-
-/// The packet with bytes changed and the outer checksum made right again.
-fn set(frame: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
-    let mut changed = frame.to_vec();
-    changed[at..at + bytes.len()].copy_from_slice(bytes);
-    changed[24..26].fill(0);
-    let words: Vec<u16> = changed[14..34]
-        .chunks(2)
-        .map(|w| u16::from_be_bytes([w[0], w[1]]))
-        .collect();
-    let words: [u16; 10] = words.try_into().expect("ten words");
-    let sum = crate::wire::checksum::sum(words);
-    changed[24..26].copy_from_slice(&(!sum).to_be_bytes());
-    changed
+/// Of a subnet that has these flags.
+fn with(flags: u32) -> HostTables {
+    let mut tables = HostTables::two_tenants();
+    tables.vsids.get_mut(&BLUE).expect("subnet").flags = flags;
+    tables
 }
 
 #[test]
 fn same_ca_in_two_vsids_never_meets() {
     let tables = HostTables::two_tenants();
     for (vsid, ifindex) in [(BLUE, BLUE_IF), (RED, RED_IF)] {
-        let frame = nvgre(vsid, PEER, &tcp(REMOTE, A));
-        let got = decide(&tables, &frame).expect("no drop").expect("ours");
+        for frame in both(7) {
+            let got = decapped(&tables, &nvgre(vsid, PA, &frame));
+            assert_eq!((got.ifindex, got.edit.eth.dst), (ifindex, mac(5)));
+            assert_eq!((got.edit.ttl, got.edit.tos), (64, 0));
+        }
+    }
+    // Blue's station is none of red's, whatever the underlay says.
+    let mut tables = HostTables::two_tenants();
+    tables.record(1, BLUE, 9, PEER, 0, 0);
+    for frame in both(9) {
+        decapped(&tables, &nvgre(BLUE, PA, &frame));
         assert_eq!(
-            (got.deliver.ifindex, got.deliver.dst_mac, got.marked),
-            (ifindex, mac(5), None)
+            dropped_in(&tables, &nvgre(RED, PA, &frame)),
+            DropReason::SrcUnknown
         );
     }
 }
 
 #[test]
-fn what_is_not_ours_passes() {
-    let tables = HostTables::two_tenants();
-    let frame = nvgre(BLUE, PEER, &tcp(REMOTE, A));
-    for (at, bytes) in [
-        (12, &[0x86, 0xDD][..]),
-        (14, &[0x55]),
-        (23, &[6]),
-        (30, &[192, 0, 2, 9]),
-    ] {
-        assert_eq!(decide(&tables, &set(&frame, at, bytes)), Ok(None), "{at}");
-    }
-    assert_eq!(decide(&tables, &set(&frame, 36, &[0x08, 0x00])), Ok(None));
-}
-
-#[test]
-fn all_first_gre_words_but_one_are_dropped() {
-    let tables = HostTables::two_tenants();
-    let frame = nvgre(BLUE, PEER, &tcp(REMOTE, A));
-    for flags in 0..=u16::MAX {
-        let got = decide(&tables, &set(&frame, 34, &flags.to_be_bytes()));
-        if flags == 0x2000 {
-            assert!(matches!(got, Ok(Some(_))));
-        } else {
-            assert_eq!(got, Err(DropReason::DecapBadGre.into()), "{flags:#06x}");
+fn any_family_comes_over_any_family() {
+    let mut tables = HostTables::two_tenants();
+    for (pa_index, pa) in [(PEER, Address::v4(PA)), (PEER6, pa6(2))] {
+        tables.remote_at(pa_index);
+        for frame in both(7) {
+            assert_eq!(decapped(&tables, &nvgre(BLUE, pa, &frame)).ifindex, BLUE_IF);
+            let other = if pa.is_v4() { pa6(2) } else { PA.into() };
+            let frame = nvgre(BLUE, other, &frame);
+            assert_eq!(dropped_in(&tables, &frame), DropReason::PaMismatch);
         }
     }
 }
 
 #[test]
-fn foreign_gre_is_dropped_on_demand() {
-    let mut tables = HostTables::two_tenants();
-    tables.config = Some(Config {
-        drop_foreign_gre: 1,
-        ..Config::DEFAULT
-    });
-    let frame = set(&nvgre(BLUE, PEER, &tcp(REMOTE, A)), 36, &[0x08, 0x00]);
-    assert_eq!(dropped(&tables, &frame), DropReason::ForeignGre);
-}
-
-#[test]
-fn outer_header_must_be_sound() {
+fn routed_packets_come_in_the_destinations_subnet() {
     let tables = HostTables::two_tenants();
-    let frame = nvgre(BLUE, PEER, &tcp(REMOTE, A));
-    let options = [&frame[..34], &[1; 4], &frame[34..]].concat();
-    let total_len = u16::try_from(options.len() - 14).expect("short");
-    let options = set(&set(&options, 14, &[0x46]), 16, &total_len.to_be_bytes());
-    assert_eq!(dropped(&tables, &options), DropReason::OuterMalformed);
-    assert_eq!(decide(&tables, &set(&options, 40, &[8, 0])), Ok(None));
-    let trailer = [&frame[..], &[0]].concat();
-    assert_eq!(dropped(&tables, &trailer), DropReason::OuterMalformed);
-    assert_eq!(
-        dropped(&tables, &set(&frame, 16, &[0xFF, 0xFF])),
-        DropReason::OuterMalformed
-    );
-    assert_eq!(
-        dropped(&tables, &set(&frame, 20, &[0x20, 0x00])),
-        DropReason::OuterFrag
-    );
-    assert_eq!(
-        dropped(&tables, &set(&frame, 20, &[0x00, 0x01])),
-        DropReason::OuterFrag
-    );
-    let mut bad_sum = frame.clone();
-    bad_sum[24] ^= 1;
-    assert_eq!(dropped(&tables, &bad_sum), DropReason::OuterChecksum);
-}
-
-#[test]
-fn vsid_must_be_a_tenants_and_known_here() {
-    let tables = HostTables::two_tenants();
-    for vsid in 0..Vsid::MIN {
-        let frame = nvgre(vsid, PEER, &tcp(REMOTE, A));
-        assert_eq!(dropped(&tables, &frame), DropReason::VsidReserved);
-    }
-    assert_eq!(
-        dropped(&tables, &nvgre(0xFF_FFFF, PEER, &tcp(REMOTE, A))),
-        DropReason::VsidVendor
-    );
-    assert_eq!(
-        dropped(&tables, &nvgre(9999, PEER, &tcp(REMOTE, A))),
-        DropReason::VsidUnknown
-    );
-}
-
-#[test]
-fn inner_frame_must_be_whole_and_untagged() {
-    let tables = HostTables::two_tenants();
-    let frame = nvgre(BLUE, PEER, &tcp(REMOTE, A));
-    assert_eq!(
-        dropped(&tables, &set(&frame[..55], 16, &41_u16.to_be_bytes())),
-        DropReason::InnerShort
-    );
-    for tag in [[0x81, 0x00], [0x88, 0xA8]] {
+    let gateway = crate::forward::testing::GATEWAY_MAC;
+    for frame in [tcp(ca4(7), ca4(26)), tcp6(7, 26)] {
+        let frame = from(gateway, &frame);
+        let got = decapped(&tables, &nvgre(BLUE_B, PA, &frame));
+        assert_eq!((got.ifindex, got.edit.eth.src), (BLUE_B_IF, gateway));
         assert_eq!(
-            dropped(&tables, &set(&frame, 54, &tag)),
-            DropReason::InnerVlan
+            dropped_in(&tables, &nvgre(BLUE, PA, &frame)),
+            DropReason::NoLocalPort
         );
     }
 }
 
 #[test]
-fn the_outer_source_must_be_the_inner_sources_pa() {
+fn the_destination_must_be_a_port_with_mac_and_ca() {
+    let mut tables = HostTables::two_tenants();
+    for (frame, exact) in both(7).iter().zip([40, 60]) {
+        let nobody = nvgre(BLUE, PA, &to(mac(9), frame));
+        assert_eq!(dropped_in(&tables, &nobody), DropReason::NoLocalPort);
+        let other = nvgre(BLUE, PA, &to(mac(6), frame));
+        assert_eq!(dropped_in(&tables, &other), DropReason::CaPortMismatch);
+        tables.port(BLUE_IF).mtu = exact;
+        let frame = nvgre(BLUE, PA, frame);
+        decapped(&tables, &frame);
+        tables.port(BLUE_IF).mtu = exact - 1;
+        assert_eq!(dropped_in(&tables, &frame), DropReason::PortMtu);
+    }
+    tables.vports.remove(&BLUE_IF);
+    let frame = nvgre(BLUE, PA, &tcp6(7, 5));
+    assert_eq!(dropped_in(&tables, &frame), DropReason::NoLocalPort);
+}
+
+#[test]
+fn some_ports_get_what_is_to_others() {
+    let mut tables = HostTables::two_tenants();
+    let routed = tcp6_between(ca6(7), address("2001:db8:9::9"));
+    let routed = [
+        to(mac(5), &routed),
+        to(mac(5), &set(&tcp(ca4(7), ca4(5)), 30, &[198, 51, 100, 1])),
+    ];
+    let told = arp(2, mac(5), ca4(7), ca4(9));
+    let group = to(mac(5), &tcp6_between(ca6(7), address("ff02::1")));
+    for frame in routed.iter().chain([&told, &group]) {
+        let frame = nvgre(BLUE, PA, frame);
+        assert_eq!(dropped_in(&tables, &frame), DropReason::CaPortMismatch);
+    }
+    // A next hop forwards packets, and is asked and told of its own CAs alone.
+    tables.allow(BLUE_IF, Vport::FORWARDS);
+    for frame in &routed {
+        decapped(&tables, &nvgre(BLUE, PA, frame));
+    }
+    let asked = to(mac(5), &neighbour(135, ca6(7), ca6(9), ca6(9)));
+    for frame in [&told, &asked] {
+        let frame = nvgre(BLUE, PA, frame);
+        assert_eq!(dropped_in(&tables, &frame), DropReason::CaPortMismatch);
+    }
+    // Of a station that learns nobody knows better.
+    tables.port(BLUE_IF).flags = Vport::LEARNS;
+    for frame in routed.iter().chain([&told, &asked]) {
+        decapped(&tables, &nvgre(BLUE, PA, frame));
+    }
+}
+
+#[test]
+fn link_local_destinations_are_where_the_mac_is() {
     let tables = HostTables::two_tenants();
-    let inner = tcp(REMOTE, A);
+    for dst in ["fe80::5", "fe80::1234"] {
+        let frame = to(mac(5), &icmpv6(ca6(7), address(dst), 128));
+        assert_eq!(decapped(&tables, &nvgre(BLUE, PA, &frame)).ifindex, BLUE_IF);
+    }
+}
+
+#[test]
+fn other_protocols_are_the_subnets_choice() {
+    let frame = nvgre(BLUE, PA, &lldp(mac(5), mac(7)));
+    assert_eq!(dropped_in(&with(0), &frame), DropReason::NonIp);
+    let tables = with(VirtualSubnet::NON_IP);
+    assert_eq!(decapped(&tables, &frame).ifindex, BLUE_IF);
+    // By a station of that host, to a station of this one.
+    let frame = |dst, src| nvgre(BLUE, PA, &lldp(dst, src));
     assert_eq!(
-        dropped(&tables, &nvgre(BLUE, [192, 0, 2, 3], &inner)),
+        dropped_in(&tables, &frame(mac(5), mac(9))),
+        DropReason::SrcUnknown
+    );
+    assert_eq!(
+        dropped_in(&tables, &frame(mac(5), mac(6))),
         DropReason::PaMismatch
     );
     assert_eq!(
-        dropped(&tables, &nvgre(BLUE, PEER, &tcp([10, 0, 0, 8], A))),
-        DropReason::SrcUnknown
-    );
-    // A local CA, even behind our own PA, does not come from the wire.
-    let own = nvgre(BLUE, [192, 0, 2, 1], &tcp([10, 0, 0, 6], A));
-    assert_eq!(dropped(&tables, &own), DropReason::PaMismatch);
-    let gateway = nvgre(BLUE, PEER, &tcp([10, 0, 0, 1], A));
-    assert_eq!(dropped(&tables, &gateway), DropReason::PaMismatch);
-}
-
-#[test]
-fn the_destination_must_be_a_port_with_mac_and_ca() {
-    let mut tables = HostTables::two_tenants();
-    let frame = nvgre(BLUE, PEER, &tcp(REMOTE, A));
-    assert_eq!(
-        dropped(&tables, &set(&frame, 42, &mac(9).0)),
+        dropped_in(&tables, &frame(mac(9), mac(7))),
         DropReason::NoLocalPort
     );
-    assert_eq!(
-        dropped(&tables, &set(&frame, 42, &mac(6).0)),
-        DropReason::CaPortMismatch
-    );
-    assert_eq!(
-        dropped(&tables, &set(&frame, 42, &Mac::BROADCAST.0)),
-        DropReason::BcastDisabled
-    );
-    let port = tables.vports.get_mut(&BLUE_IF).expect("port");
-    port.mtu = 39;
-    assert_eq!(dropped(&tables, &frame), DropReason::PortMtu);
-    tables.vports.remove(&BLUE_IF);
-    assert_eq!(dropped(&tables, &frame), DropReason::NoLocalPort);
+    let elsewhere = nvgre(BLUE, [192, 0, 2, 3], &lldp(mac(5), mac(7)));
+    assert_eq!(dropped_in(&tables, &elsewhere), DropReason::PaMismatch);
 }
 
 #[test]
-fn congestion_is_carried_inwards() {
+fn malformed_frames_are_dropped_like_a_ports() {
     let tables = HostTables::two_tenants();
-    let capable = {
-        let mut inner = tcp(REMOTE, A);
-        inner[15] = 0b10;
-        inner
-    };
-    let marked = set(&nvgre(BLUE, PEER, &capable), 15, &[0b11]);
-    let got = decide(&tables, &marked).expect("no drop").expect("ours");
-    assert_eq!(got.marked.map(|ip| ip.tos()), Some(0b11));
-    let incapable = set(&nvgre(BLUE, PEER, &tcp(REMOTE, A)), 15, &[0b11]);
-    assert_eq!(dropped(&tables, &incapable), DropReason::EcnInvalid);
-}
-
-#[test]
-fn arp_is_checked_like_data() {
-    let tables = HostTables::two_tenants();
-    let arp = testing::arp(1, mac(5), REMOTE, A);
-    assert!(matches!(
-        decide(&tables, &nvgre(BLUE, PEER, &arp)),
-        Ok(Some(_))
-    ));
-    let mut malformed = arp;
-    malformed[14] = 9;
+    let told = set(&arp(1, mac(5), ca4(7), ca4(5)), 14, &[9]);
     assert_eq!(
-        dropped(&tables, &nvgre(BLUE, PEER, &malformed)),
+        dropped_in(&tables, &nvgre(BLUE, PA, &told)),
         DropReason::ArpMalformed
     );
+    let mapped = set(&tcp6(7, 5), 22, &Address::v4(ca4(7)).to_bytes());
+    assert_eq!(
+        dropped_in(&tables, &nvgre(BLUE, PA, &mapped)),
+        DropReason::IpMalformed
+    );
+    let hops = set(&neighbour(135, ca6(7), ca6(5), ca6(5)), 21, &[64]);
+    assert_eq!(
+        dropped_in(&tables, &nvgre(BLUE, PA, &hops)),
+        DropReason::NeighbourMalformed
+    );
+    decapped(&tables, &nvgre(BLUE, PA, &ipv4(ca4(7), ca4(5), 200, &[])));
 }
 
 #[test]
-fn on_demand_asks_about_a_source_that_it_does_not_know() {
+fn broadcast_needs_leave_receivers_and_a_sender() {
     let mut tables = HostTables::two_tenants();
-    let subnet = tables.vsids.get_mut(&BLUE).expect("subnet");
-    subnet.flags |= VirtualSubnet::ON_DEMAND;
-    let frame = nvgre(BLUE, PEER, &tcp([10, 0, 0, 99], A));
-    let halt = decide(&tables, &frame).expect_err("asked about");
-    assert_eq!(halt, Halt::ask(Punt::SourceMiss, DropReason::PuntFailed));
-    let frame = nvgre(RED, PEER, &tcp([10, 0, 0, 99], A));
-    assert_eq!(dropped(&tables, &frame), DropReason::SrcUnknown);
-    let key = crate::abi::lookup::LookupKey {
-        rdid: 1,
-        ca: [10, 0, 0, 99],
+    let frames = both(7).map(|frame| nvgre(BLUE, PA, &to(Mac::BROADCAST, &frame)));
+    let spoofed = both(7).map(|frame| nvgre(BLUE, [192, 0, 2, 3], &to(Mac::BROADCAST, &frame)));
+    let unknown = both(8).map(|frame| nvgre(BLUE, PA, &to(Mac::BROADCAST, &frame)));
+    let of = |tables: &HostTables, want| {
+        for frame in &frames {
+            assert_eq!(ingress(tables, frame), want);
+        }
     };
-    tables.lookup.insert(key, LookupRecord::negative(BLUE));
-    let frame = nvgre(BLUE, PEER, &tcp([10, 0, 0, 99], A));
-    assert_eq!(dropped(&tables, &frame), DropReason::SrcUnknown);
+    of(&tables, Err(DropReason::BcastDisabled.into()));
+    tables.vsids.get_mut(&BLUE).expect("subnet").flags = VirtualSubnet::BROADCAST;
+    of(&tables, Err(DropReason::BcastNobody.into()));
+    tables
+        .floods
+        .insert(BLUE, Flood::new(&[BLUE_IF], &[PEER], false));
+    of(&tables, Ok(Some(Ingress::Flood)));
+    for frame in &spoofed {
+        assert_eq!(dropped_in(&tables, frame), DropReason::PaMismatch);
+    }
+    for frame in &unknown {
+        assert_eq!(dropped_in(&tables, frame), DropReason::SrcUnknown);
+    }
+    let marked = set_outer(&frames[1], 15, &[0b11]);
+    assert_eq!(dropped_in(&tables, &marked), DropReason::EcnInvalid);
+    // Our own broadcast does not come back.
+    let own = nvgre(BLUE, [192, 0, 2, 1], &to(Mac::BROADCAST, &tcp6(6, 5)));
+    assert_eq!(dropped_in(&tables, &own), DropReason::PaMismatch);
+    tables.floods.insert(BLUE, Flood::new(&[1; 17], &[], false));
+    of(&tables, Err(Halt::ask(Punt::Wide, DropReason::PuntFailed)));
 }
