@@ -1,7 +1,10 @@
 //! Per-CPU counters by port slot and reason. Every packet that a program
 //! finishes passes here once, so that the sums agree.
 
-use dataplane_common::abi::stats::{Count, Counter, Direction, counter_index, drop_index};
+use dataplane_common::{
+    abi::stats::{Count, Counter, Direction, counter_index, drop_index},
+    reason::DropReason,
+};
 
 use crate::{
     maps::{COUNTERS, DROPS},
@@ -36,14 +39,72 @@ pub fn outcome(direction: Direction, outcome: &Outcome) {
         (Verdict::Delivered, Direction::Ingress) => {
             event(slot, Counter::IngressDelivered, len);
         }
-        (Verdict::Passed, Direction::Egress) => event(slot, Counter::EgressPassed, len),
-        (Verdict::Passed, Direction::Ingress) => event(slot, Counter::IngressPassed, len),
+        // Counted where it ends, in another program.
+        (Verdict::Flood | Verdict::Plain, _) => {}
+        (Verdict::Flooded, Direction::Egress) => event(slot, Counter::EgressFlooded, len),
+        (Verdict::Flooded, Direction::Ingress) => event(slot, Counter::IngressFlooded, len),
+        (Verdict::Passed | Verdict::Sent, Direction::Egress) => {
+            event(slot, Counter::EgressPassed, len)
+        }
+        (Verdict::Passed | Verdict::Sent, Direction::Ingress) => {
+            event(slot, Counter::IngressPassed, len)
+        }
         (Verdict::Punted, Direction::Egress) => event(slot, Counter::EgressPunted, len),
         (Verdict::Punted, Direction::Ingress) => event(slot, Counter::IngressPunted, len),
         (Verdict::Dropped(reason), _) => {
-            add(DROPS.get_ptr_mut(drop_index(slot, direction, reason)), len);
+            drop_copy(slot, direction, reason, len);
         }
     }
+}
+
+/// Counts a copy of a broadcast from the port in `slot` for another host.
+#[inline(always)]
+pub fn copy_encapped(slot: u32, len: u32, done: Result<(), DropReason>) {
+    event(slot, Counter::EgressReplicas, len);
+    match done {
+        Ok(()) => event(slot, Counter::EgressEncapped, len),
+        Err(reason) => drop_copy(slot, Direction::Egress, reason, len),
+    }
+}
+
+/// Counts a copy of a broadcast of a port that is not virtualized, out of its link.
+#[inline(always)]
+pub fn copy_sent(slot: u32, len: u32, done: Result<(), DropReason>) {
+    event(slot, Counter::EgressReplicas, len);
+    match done {
+        Ok(()) => event(slot, Counter::EgressPassed, len),
+        Err(reason) => drop_copy(slot, Direction::Egress, reason, len),
+    }
+}
+
+/// Counts a copy of a broadcast for the local port in `to`; `from`: the slot of the port that sent
+/// it, or that of the receiver where it came from the underlay.
+#[inline(always)]
+pub fn copy_delivered(
+    direction: Direction,
+    (from, to): (u32, u32),
+    len: u32,
+    done: Result<(), DropReason>,
+) {
+    let (replicas, delivered) = match direction {
+        Direction::Egress => (Counter::EgressReplicas, Counter::EgressDelivered),
+        Direction::Ingress => (Counter::IngressReplicas, Counter::IngressDelivered),
+    };
+    event(from, replicas, len);
+    match done {
+        Ok(()) => {
+            event(from, delivered, len);
+            if matches!(direction, Direction::Egress) {
+                event(to, Counter::LocalReceived, len);
+            }
+        }
+        Err(reason) => drop_copy(from, direction, reason, len),
+    }
+}
+
+#[inline(always)]
+fn drop_copy(slot: u32, direction: Direction, reason: DropReason, len: u32) {
+    add(DROPS.get_ptr_mut(drop_index(slot, direction, reason)), len);
 }
 
 /// Counts a packet that user space gave back, beside what became of it.

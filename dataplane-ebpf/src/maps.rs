@@ -1,7 +1,12 @@
 //! Every map, and the tables that the decision reads.
 
+use core::{cell::Cell, hint::black_box};
+
 use aya_ebpf::{
-    btf_maps::{Array, DevMapHash, HashMap, PerCpuArray, XskMap},
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{
+        Array, DevMapHash, HashMap, LpmTrie, PerCpuArray, ProgramArray, XskMap, lpm_trie::Key,
+    },
     helpers::generated::bpf_ktime_get_coarse_ns,
     macros::btf_map,
 };
@@ -10,9 +15,10 @@ use dataplane_common::{
         self,
         bucket::BUCKETS_LEN,
         config::Config,
-        lookup::{LookupEntry, LookupKey, LookupRecord},
-        pa::PaKey,
+        flood::Flood,
+        lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
         port_ca::PortCaKey,
+        route::RouteKey,
         stats::{COUNTERS_LEN, Count, DROPS_LEN},
         underlay::NextHop,
         upcall::{UPLINKS_LEN, XSKS_LEN},
@@ -20,8 +26,14 @@ use dataplane_common::{
         vsid::VirtualSubnet,
     },
     forward::Tables,
-    id::Mac,
+    id::{Address, Mac},
+    reason::DropReason,
 };
+
+use crate::plain::Whole;
+
+/// Of a map that takes memory for what it holds, not for what it has room for: few use it.
+const GROWS: usize = BPF_F_NO_PREALLOC as usize;
 
 #[btf_map]
 static CONFIG: Array<Config, 1> = Array::new();
@@ -32,13 +44,21 @@ static PORT_CAS: HashMap<PortCaKey, u32, 16384> = HashMap::new();
 #[btf_map]
 static LOCAL_PORTS: HashMap<LocalPortKey, u32, 1024> = HashMap::new();
 #[btf_map]
-static LOOKUP: HashMap<LookupKey, LookupEntry, 65536> = HashMap::new();
+static LOOKUP: HashMap<LookupKey4, LookupEntry, 65536> = HashMap::new();
+#[btf_map]
+static LOOKUP6: HashMap<LookupKey, LookupEntry, 65536, GROWS> = HashMap::new();
+#[btf_map]
+static ROUTES: LpmTrie<RouteKey, LookupRecord, 65536> = LpmTrie::new();
+#[btf_map]
+static MACS: HashMap<LocalPortKey, LookupRecord, 65536, GROWS> = HashMap::new();
+#[btf_map]
+static FLOODS: HashMap<u32, Flood, 65536, GROWS> = HashMap::new();
 #[btf_map]
 static UNDERLAY: Array<NextHop, 65536> = Array::new();
 #[btf_map]
 static VSIDS: HashMap<u32, VirtualSubnet, 65536> = HashMap::new();
 #[btf_map]
-static LOCAL_PAS: HashMap<PaKey, u32, 64> = HashMap::new();
+static LOCAL_PAS: HashMap<Address, u32, 1024> = HashMap::new();
 
 /// Packets by slot and outcome.
 #[btf_map]
@@ -60,8 +80,54 @@ pub static UPLINKS: HashMap<u32, u32, { UPLINKS_LEN as usize }> = HashMap::new()
 #[btf_map]
 pub static XSKS: XskMap<{ XSKS_LEN as usize }> = XskMap::new();
 
-/// The maps as tables.
-pub struct Maps;
+/// The programs that others go on in, by the places of [`abi::programs`].
+#[btf_map]
+pub static PROGS: ProgramArray<{ abi::programs::PROGS_LEN as usize }> = ProgramArray::new();
+
+/// The headers of this CPU's frame that is not virtualized: as `SCRATCH` in `scan`.
+#[btf_map]
+static PLAIN: PerCpuArray<Whole, 1> = PerCpuArray::new();
+
+/// The maps as tables, and the room for the key of a look-up: one for all, because a program has 512
+/// bytes of stack, and each key that a helper is given a pointer to would take its own.
+pub struct Maps {
+    key: Cell<[u32; 6]>,
+}
+
+impl Maps {
+    /// The maps.
+    #[inline(always)]
+    pub const fn new() -> Self {
+        Self {
+            key: Cell::new([0; 6]),
+        }
+    }
+
+    /// Puts them where the verifier forgets what it knew, and does not go through the loop
+    /// of copies once for each kind of frame.
+    #[inline(always)]
+    pub fn keep_whole(&self, whole: Whole) -> Result<&Cell<Whole>, DropReason> {
+        let kept = PLAIN.get_ptr_mut(0).ok_or(DropReason::Truncated)?;
+        // SAFETY: the element lives as long as the map and is this program's alone, as in `scan`; a cell is laid out as what it holds.
+        unsafe {
+            kept.write(whole);
+            Ok(&*black_box(kept).cast::<Cell<Whole>>())
+        }
+    }
+
+    /// Writes a key of words where the helper reads it.
+    #[inline(always)]
+    fn key<K>(&self, key: K) -> &K {
+        const { assert!(size_of::<K>() <= 24 && align_of::<K>() <= 4) };
+        let room = self.key.as_ptr().cast::<K>();
+        // SAFETY: the cell is as large and as aligned as any `K`, seen at compile time; whoever got a
+        // key before has used it up, for each look-up reads it at once.
+        unsafe {
+            room.write(key);
+            &*room
+        }
+    }
+}
 
 impl Tables for Maps {
     #[inline(always)]
@@ -76,20 +142,24 @@ impl Tables for Maps {
         // RCU section, so the memory stays. A replaced element may be reused for
         // another key meanwhile; the values are plain data, so the worst is one
         // packet decided by a newer entry. The same holds for the other hashes.
-        unsafe { VPORTS.get(ifindex) }
+        unsafe { VPORTS.get(self.key(ifindex)) }
     }
     #[inline(always)]
-    fn port_has_ca(&self, slot: u32, ca: [u8; 4]) -> bool {
-        PORT_CAS.get_ptr(PortCaKey { slot, ca }).is_some()
+    fn port_has_ca(&self, slot: u32, ca: Address) -> bool {
+        PORT_CAS.get_ptr(self.key(PortCaKey { slot, ca })).is_some()
     }
     #[inline(always)]
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
         // SAFETY: see `vport`.
-        unsafe { LOCAL_PORTS.get(LocalPortKey::new(vsid, mac)) }.copied()
+        unsafe { LOCAL_PORTS.get(self.key(LocalPortKey::new(vsid, mac))) }.copied()
     }
     #[inline(always)]
-    fn lookup(&self, rdid: u32, ca: [u8; 4]) -> Option<&LookupRecord> {
-        let entry = LOOKUP.get_ptr_mut(LookupKey { rdid, ca })?;
+    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord> {
+        let key = LookupKey { rdid, ca };
+        let entry = match key.v4() {
+            Some(key) => LOOKUP.get_ptr_mut(self.key(key))?,
+            None => LOOKUP6.get_ptr_mut(self.key(key))?,
+        };
         // SAFETY: see `vport`; the reference is to the record alone, which programs never write.
         let record = unsafe { &(*entry).record };
         if record.has(LookupRecord::ON_DEMAND) {
@@ -98,17 +168,32 @@ impl Tables for Maps {
         Some(record)
     }
     #[inline(always)]
+    fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord> {
+        let key = Key::new(RouteKey::BITS, RouteKey::new(scope, ca));
+        ROUTES.get(self.key(key))
+    }
+    #[inline(always)]
+    fn station(&self, vsid: u32, mac: Mac) -> Option<&LookupRecord> {
+        // SAFETY: see `vport`.
+        unsafe { MACS.get(self.key(LocalPortKey::new(vsid, mac))) }
+    }
+    #[inline(always)]
+    fn flood(&self, vsid: u32) -> Option<&Flood> {
+        // SAFETY: see `vport`.
+        unsafe { FLOODS.get(self.key(vsid)) }
+    }
+    #[inline(always)]
     fn next_hop(&self, pa_index: u32) -> Option<&NextHop> {
         UNDERLAY.get(pa_index)
     }
     #[inline(always)]
     fn subnet(&self, vsid: u32) -> Option<&VirtualSubnet> {
         // SAFETY: see `vport`.
-        unsafe { VSIDS.get(vsid) }
+        unsafe { VSIDS.get(self.key(vsid)) }
     }
     #[inline(always)]
-    fn is_local_pa(&self, pa: &PaKey) -> bool {
-        LOCAL_PAS.get_ptr(pa).is_some()
+    fn is_local_pa(&self, pa: Address) -> bool {
+        LOCAL_PAS.get_ptr(self.key(pa)).is_some()
     }
 }
 

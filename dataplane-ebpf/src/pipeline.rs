@@ -6,22 +6,27 @@
 use dataplane_common::{
     abi::{bucket, vport::Vport},
     forward::{
-        self, Deliver, Egress, Encap, Halt, Tables as _,
-        arp::ArpReply,
-        ingress::{self, Tunnel},
-        parse::{self, Headers, Net},
+        self, Edit, Halt, Tables as _,
+        ingress::Ingress,
+        neighbour::NeighbourReply,
+        outer::{self, Tunnel},
+        parse::{Headers, Kind},
     },
     punt::Punt,
     reason::DropReason,
     wire::{
-        ether::{self, EthHeader},
+        ether,
         gre::GreHeader,
-        ipv4::{self, Ipv4Header},
-        outer,
+        outer::{OverV4, OverV6, Tunnelled},
     },
 };
 
-use crate::{maps::Maps, packet::Packet};
+use crate::{
+    edit,
+    maps::Maps,
+    packet::Packet,
+    scan::{self, Found},
+};
 
 /// What was done with a packet; the entry point tells the kernel. One word: a
 /// variant with fields of its own would leave registers unwritten on the other
@@ -36,8 +41,17 @@ pub enum Verdict {
     Replied,
     /// Untouched; at XDP, left to the TC program.
     Passed,
+    /// As it is, or with a VLAN tag, out of an interface.
+    Sent,
+    /// Another program decides: of a port that is not virtualized, or with a VLAN tag from the
+    /// underlay.
+    Plain,
     /// Left to user space.
     Punted,
+    /// Copies are to be made, by another program.
+    Flood,
+    /// Copies of it were sent.
+    Flooded,
     /// It ends here.
     Dropped(DropReason),
 }
@@ -66,21 +80,37 @@ pub struct Outcome {
     pub slot: u32,
     /// Bytes of the frame as it came.
     pub len: u32,
-    /// Index in `BUCKETS` of what pays for a punt.
+    /// Index in `BUCKETS` of what pays for a punt, if that is not the port that sent it.
     pub bucket: u32,
 }
 
-type Done = Result<(Verdict, Target), Halt>;
+impl Outcome {
+    /// Index in `BUCKETS` of what pays for a punt.
+    #[inline(always)]
+    pub const fn payer(&self) -> u32 {
+        if self.slot == 0 {
+            self.bucket
+        } else {
+            bucket::of_port(self.slot)
+        }
+    }
+}
+
+/// What a way through the pipeline ends with.
+pub type Done = Result<(Verdict, Target), Halt>;
 
 const PASSED: Done = Ok((Verdict::Passed, NOWHERE));
-const NOWHERE: Target = Target {
+const PLAIN: Done = Ok((Verdict::Plain, NOWHERE));
+/// Of a packet that does not go on itself.
+pub const NOWHERE: Target = Target {
     ifindex: 0,
     slot: 0,
     peer: 0,
 };
 
+/// Of what a way ended with: whose counters move.
 #[inline(always)]
-fn outcome(done: Done, slot: u32, bucket: u32, len: u32) -> Outcome {
+pub fn outcome(done: Done, slot: u32, bucket: u32, len: u32) -> Outcome {
     let mut punt = None;
     let (verdict, target) = match done {
         Ok(done) => done,
@@ -107,141 +137,211 @@ pub fn dropped(reason: DropReason, len: u32) -> Outcome {
 
 /// A frame that user space made for a port.
 #[inline(always)]
-pub fn handed(target: Target) -> Outcome {
-    outcome(Ok((Verdict::Delivered, target)), 0, 0, 0)
+pub fn handed(target: Target, len: u32) -> Outcome {
+    outcome(Ok((Verdict::Delivered, target)), 0, 0, len)
 }
 
 /// vport -> underlay or another port of this host.
 #[inline(always)]
-pub fn egress<P: Packet>(packet: &mut P) -> Outcome {
+pub fn egress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
     let len = packet.len();
-    let Some(port) = Maps.vport(packet.ifindex()) else {
+    let Some(port) = maps.vport(packet.ifindex()) else {
         return outcome(Err(DropReason::PortUnknown.into()), 0, 0, len);
     };
-    let bucket = bucket::of_port(port.slot);
-    outcome(from_port(packet, port), port.slot, bucket, len)
+    outcome(from_port(packet, port), port.slot, 0, len)
 }
 
 #[inline(always)]
 fn from_port<P: Packet>(packet: &mut P, port: &Vport) -> Done {
+    if port.has(Vport::PLAIN) {
+        return PLAIN;
+    }
     let tags = forward::egress::strip_tags(port, packet.tags())?;
     if tags > 0 && !packet.strip(tags)? {
         return PASSED;
     }
-    let headers = parse::headers(packet, 0)?;
-    match forward::egress(&Maps, port, &headers)? {
-        Egress::Encap(encap) => encapsulate(packet, &headers, &encap),
-        Egress::Deliver(deliver) => {
-            set_dst(packet, &headers.eth, &deliver)?;
+    let headers = packet.scan(0)?;
+    match scan::egress(port)? {
+        Found::Encap(outer, ifindex, edit) => encapsulate(packet, headers, outer, ifindex, edit),
+        Found::Deliver(ifindex, slot, peer, edit) => {
+            edit::apply(packet, headers, edit)?;
+            let eth = edit.eth;
+            packet.store(0, eth).ok_or(DropReason::Truncated)?;
             packet.turn_inwards();
-            Ok(delivered(&deliver, true))
+            let peer = peer && packet.may_peer(&eth);
+            Ok(delivered(ifindex, slot, peer))
         }
-        Egress::Reply(reply) => answer(packet, &reply),
+        Found::Neighbour(reply) => tell(packet, headers, &reply),
+        Found::Echo => {
+            edit::echo(packet, headers)?;
+            Ok(replied(packet))
+        }
+        Found::Flood => Ok((Verdict::Flood, NOWHERE)),
     }
 }
 
 #[inline(always)]
-fn encapsulate<P: Packet>(packet: &mut P, headers: &Headers, encap: &Encap) -> Done {
-    let eth = EthHeader::new(encap.dst_mac, headers.eth.src, headers.eth.ethertype());
-    packet.push_outer(&encap.outer, eth)?;
-    let target = Target {
-        ifindex: encap.ifindex,
-        ..NOWHERE
-    };
+fn encapsulate<P: Packet>(
+    packet: &mut P,
+    headers: &Headers,
+    outer: &Tunnelled,
+    ifindex: u32,
+    edit: &Edit,
+) -> Done {
+    edit::apply(packet, headers, edit)?;
+    let eth = edit.eth;
+    if outer.dst.is_v4() {
+        packet.push_outer::<OverV4>(outer, eth)?;
+    } else {
+        packet.push_outer::<OverV6>(outer, eth)?;
+    }
+    let target = Target { ifindex, ..NOWHERE };
     Ok((Verdict::Encapped, target))
 }
 
+/// Who has the CA that the port asked about.
 #[inline(always)]
-fn answer<P: Packet>(packet: &mut P, reply: &ArpReply) -> Done {
-    packet.store(0, reply.eth).ok_or(DropReason::Truncated)?;
-    packet
-        .store(ether::LEN, reply.arp)
-        .ok_or(DropReason::Truncated)?;
+fn tell<P: Packet>(packet: &mut P, question: &Headers, reply: &NeighbourReply) -> Done {
+    let eth = reply.eth(question);
+    packet.store(0, eth).ok_or(DropReason::Truncated)?;
+    if question.kind == Kind::ArpRequest {
+        packet
+            .store(ether::LEN, reply.arp(question))
+            .ok_or(DropReason::Truncated)?;
+    } else {
+        edit::advertise(packet, reply.advertisement(question))?;
+    }
+    Ok(replied(packet))
+}
+
+#[inline(always)]
+fn replied<P: Packet>(packet: &P) -> (Verdict, Target) {
     let target = Target {
         ifindex: packet.ifindex(),
         ..NOWHERE
     };
-    Ok((Verdict::Replied, target))
+    (Verdict::Replied, target)
 }
 
 /// underlay -> vport; everything that is not NVGRE to one of our PAs passes.
 #[inline(always)]
-pub fn ingress<P: Packet>(packet: &mut P) -> Outcome {
+pub fn ingress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
     let len = packet.len();
-    let mut bucket = 0;
-    let done = match from_underlay(packet) {
-        Ok(Some((tunnel, headers))) => {
-            bucket = bucket::of_domain(tunnel.rdid);
-            to_port(packet, &tunnel, &headers)
-        }
-        Ok(None) => PASSED,
-        Err(reason) => Err(reason.into()),
-    };
-    outcome(done, 0, bucket, len)
-}
-
-/// The outer headers, checked; `None` when the packet is the host's.
-#[inline(always)]
-fn from_underlay<P: Packet>(packet: &mut P) -> Result<Option<(Tunnel, Headers)>, DropReason> {
-    const GRE: usize = ether::LEN + ipv4::LEN;
-    // A tagged frame belongs to a VLAN of the host, not to our underlay.
+    // A tagged frame belongs to a VLAN, of the host or of ports, not to our underlay.
     if packet.tags() > 0 {
-        return Ok(None);
+        return outcome(PLAIN, 0, 0, len);
     }
-    match packet.load::<EthHeader>(0) {
-        Some(eth) if eth.ethertype() == ether::IPV4 => {}
-        _ => return Ok(None),
-    }
-    let Some(ip) = packet.load::<Ipv4Header>(ether::LEN) else {
-        return Ok(None);
+    let (done, rdid) = match from_underlay(maps, packet) {
+        Ok(tunnel) => (decapsulate(maps, packet, &tunnel), tunnel.rdid),
+        Err(stop) if stop.pass => (PASSED, 0),
+        Err(stop) => (Err(stop.halt), 0),
     };
-    if !ingress::is_ours(&Maps, &ip) {
-        return Ok(None);
+    outcome(done, 0, bucket::of_domain(rdid), len)
+}
+
+/// Why a packet of an uplink is not looked into. All of it always written: see [`Verdict`].
+#[derive(Clone, Copy)]
+pub struct Stop {
+    /// It is the host's.
+    pub pass: bool,
+    /// It ends here.
+    pub halt: Halt,
+}
+
+const PASS: Stop = Stop {
+    pass: true,
+    halt: Halt {
+        reason: DropReason::BcastFailed,
+        punt: None,
+    },
+};
+
+impl<T: Into<Halt>> From<T> for Stop {
+    #[inline(always)]
+    fn from(halt: T) -> Self {
+        let (pass, halt) = (false, halt.into());
+        Self { pass, halt }
     }
-    let offset = ingress::gre_offset(&ip)?;
+}
+
+/// The outer headers, checked. The frame has no tags.
+#[inline(always)]
+pub fn from_underlay<P: Packet>(maps: &Maps, packet: &P) -> Result<Tunnel, Stop> {
+    let ip = outer::ip(packet).ok_or(PASS)?;
+    if !outer::is_ours(maps, &ip) {
+        return Err(if outer::is_too_big(maps, packet, &ip) {
+            Halt::ask(Punt::PathMtu, DropReason::PuntFailed).into()
+        } else {
+            PASS
+        });
+    }
+    let offset = outer::gre_offset(&ip)?;
     let word: [u8; 4] = packet.load(offset).ok_or(DropReason::Truncated)?;
-    if !ingress::is_nvgre(&Maps, &ip, &GreHeader::from_word(word))? {
-        return Ok(None);
+    if !outer::is_nvgre(maps, &ip, &GreHeader::from_word(word))? {
+        return Err(PASS);
     }
-    ingress::outer_valid(&ip, packet.len(), P::BEFORE_STACK)?;
-    let gre: GreHeader = packet.load(GRE).ok_or(DropReason::Truncated)?;
-    let tunnel = ingress::tunnel(&Maps, &ip, &gre, packet.load(outer::LEN))?;
-    let headers = parse::headers(packet, outer::LEN)?;
-    Ok(Some((tunnel, headers)))
+    outer::valid(packet, &ip, P::BEFORE_STACK)?;
+    let gre: GreHeader = packet.load(offset).ok_or(DropReason::Truncated)?;
+    let inner = outer::inner_ethertype(packet, offset);
+    Ok(outer::tunnel(maps, &ip, &gre, inner)?)
 }
 
 #[inline(always)]
-fn to_port<P: Packet>(packet: &mut P, tunnel: &Tunnel, headers: &Headers) -> Done {
-    let accepted = ingress::ingress(&Maps, tunnel, headers)?;
-    packet.pop_outer(headers.eth)?;
-    if let Some(ip) = accepted.marked {
-        packet
-            .store(ether::LEN, ip)
-            .ok_or(DropReason::DecapFailed)?;
+fn decapsulate<P: Packet>(maps: &Maps, packet: &mut P, tunnel: &Tunnel) -> Done {
+    let headers = packet.scan(tunnel.outer_len())?;
+    match forward::ingress::ingress(maps, tunnel, headers)? {
+        Ingress::Deliver(deliver) => {
+            strip_outer(packet, tunnel, headers)?;
+            edit::apply(packet, headers, &deliver.edit)?;
+            let peer = deliver.peer && packet.may_peer(&headers.eth);
+            Ok(delivered(deliver.ifindex, deliver.slot, peer))
+        }
+        Ingress::Flood => Ok((Verdict::Flood, NOWHERE)),
     }
-    // Decapsulation leaves the skb's protocol as the outer IP; only a device's
-    // own transmit path sets it right for ARP.
-    let ip = matches!(headers.net, Net::Ipv4 { .. });
-    Ok(delivered(&accepted.deliver, ip))
 }
 
+/// Takes the outer headers away.
 #[inline(always)]
-fn set_dst<P: Packet>(
+pub fn strip_outer<P: Packet>(
     packet: &mut P,
-    eth: &EthHeader,
-    deliver: &Deliver<'_>,
+    tunnel: &Tunnel,
+    headers: &Headers,
 ) -> Result<(), DropReason> {
-    let eth = EthHeader::new(deliver.dst_mac, eth.src, eth.ethertype());
-    packet.store(0, eth).ok_or(DropReason::Truncated)
+    if tunnel.pa.is_v4() {
+        packet.pop_outer::<OverV4>(headers.eth)
+    } else {
+        packet.pop_outer::<OverV6>(headers.eth)
+    }
 }
 
 #[inline(always)]
-fn delivered(deliver: &Deliver<'_>, may_peer: bool) -> (Verdict, Target) {
-    let peer = may_peer && deliver.port.has(Vport::PEER);
+fn delivered(ifindex: u32, slot: u32, peer: bool) -> (Verdict, Target) {
     let target = Target {
-        ifindex: deliver.ifindex,
-        slot: deliver.port.slot,
+        ifindex,
+        slot,
         peer: u32::from(peer),
     };
     (Verdict::Delivered, target)
+}
+
+/// One copy of a broadcast that user space spreads: to the PA with this index.
+#[inline(always)]
+pub fn copy_encapped<P: Packet>(
+    maps: &Maps,
+    packet: &mut P,
+    port: &Vport,
+    pa_index: u32,
+) -> Outcome {
+    let len = packet.len();
+    outcome(copy(maps, packet, port, pa_index), port.slot, 0, len)
+}
+
+#[inline(always)]
+fn copy<P: Packet>(maps: &Maps, packet: &mut P, port: &Vport, pa_index: u32) -> Done {
+    let headers = packet.scan(0)?;
+    let hop = forward::egress::next_hop(maps, pa_index)?;
+    forward::egress::fits_path(hop, headers).map_err(|halt| halt.reason)?;
+    let outer = forward::egress::tunnelled(maps, headers, port.vsid, hop)?;
+    let edit = forward::Edit::to(headers, headers.eth.dst, headers.eth.src);
+    encapsulate(packet, headers, scan::keep(outer)?, hop.ifindex, &edit)
 }

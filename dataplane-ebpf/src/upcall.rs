@@ -9,7 +9,10 @@ use dataplane_common::{
     abi::{
         bucket::{self, Take},
         config::Config,
-        upcall::{PAIR, QUEUES, Task, UpcallHeader},
+        programs::{BACK_EGRESS, BACK_INGRESS},
+        stats::Direction,
+        upcall::{LEN, PAIR, QUEUES, Task, UpcallHeader},
+        vport::Vport,
     },
     forward::{Tables as _, parse::Frame as _},
     punt::Punt,
@@ -17,9 +20,10 @@ use dataplane_common::{
 };
 
 use crate::{
+    count,
     maps::{BUCKETS, Maps, UPLINKS, XSKS},
     packet::{Packet as _, tc::Skb},
-    pipeline::{self, Outcome, Target},
+    pipeline::{self, Outcome, Target, Verdict},
 };
 
 /// Whether somebody is there to ask. The kernel takes a socket out of the map when its owner ends.
@@ -30,12 +34,17 @@ pub fn there() -> bool {
 
 /// Puts the header in front. The device to send to, or why not.
 #[inline(always)]
-pub fn wrap(packet: &mut Skb, outcome: &Outcome, punt: Punt) -> Result<u32, DropReason> {
-    let config = Maps.config().unwrap_or(&Config::DEFAULT);
+pub fn wrap(
+    maps: &Maps,
+    packet: &mut Skb,
+    outcome: &Outcome,
+    punt: Punt,
+) -> Result<u32, DropReason> {
+    let config = maps.config().unwrap_or(&Config::DEFAULT);
     if config.upcall_ifindex == 0 {
         return Err(DropReason::PuntFailed);
     }
-    spend(config, outcome.bucket, segments(packet))?;
+    spend(config, outcome.payer(), segments(packet))?;
     let header = UpcallHeader::new(Task::Handle, packet.ifindex(), outcome.slot, punt.number());
     if packet.wrap(header) {
         Ok(config.upcall_ifindex)
@@ -73,47 +82,95 @@ pub fn socket(ifindex: u32, queue: u32) -> Option<u32> {
 /// in Rust): a port gets its rate at least, and at most as often as there are CPUs.
 #[inline(always)]
 pub fn spend(config: &Config, bucket: u32, tokens: u32) -> Result<(), DropReason> {
+    let rate = (config.punt_interval, config.punt_burst);
+    take(rate, bucket, tokens).map_err(|()| DropReason::PuntRate)
+}
+
+/// Takes tokens out of a bucket of this interval and burst.
+#[inline(always)]
+pub fn take(rate: (u32, u32), bucket: u32, tokens: u32) -> Result<(), ()> {
     let Some(word) = BUCKETS.get_ptr_mut(bucket) else {
-        return Err(DropReason::PuntRate);
+        return Err(());
     };
     // SAFETY: the helper reads a clock.
     let now = unsafe { bpf_ktime_get_ns() };
     // SAFETY: an element of an array map, aligned to 8 bytes, which lives as long as the map. Loads
     // and stores of 8 bytes are whole; any word is a valid one.
     let seen = unsafe { word.read_volatile() };
-    let rate = (config.punt_interval, config.punt_burst);
     match bucket::take(seen, now, tokens, rate) {
         Take::Granted(next) => {
             // SAFETY: as above.
             unsafe { word.write_volatile(next) };
             Ok(())
         }
-        Take::Refused => Err(DropReason::PuntRate),
+        Take::Refused => Err(()),
     }
 }
 
-/// A frame that user space gives back: the header off, and on its way. `None`: no frame of ours.
+/// A frame that user space gives back: the header off, and on its way. `None`: no frame of ours, or
+/// it ends here.
 #[inline(always)]
-pub fn back(packet: &mut Skb) -> Option<(Task, Outcome)> {
+pub fn back(maps: &Maps, packet: &mut Skb) -> Option<Outcome> {
     let header: UpcallHeader = packet.load(0)?;
     let task = header.task()?;
-    if !packet.unwrap(header.ifindex()) {
+    let len = packet.len().wrapping_sub(LEN as u32);
+    let device = match task {
+        // There the device stands in the slot's place.
+        Task::Encap => header.slot(),
+        _ => header.ifindex(),
+    };
+    if !packet.unwrap(device) {
         return None;
     }
     // The device may be another port's by now.
-    let owner = Maps.vport(header.ifindex()).map(|port| port.slot);
-    let outcome = match task {
-        Task::Egress | Task::Deliver if owner != Some(header.slot()) => {
-            pipeline::dropped(DropReason::PortUnknown, packet.len())
+    let owner = maps.vport(device);
+    let still = owner.is_some_and(|port| port.slot == header.slot());
+    match task {
+        Task::Handle => None,
+        Task::Ingress => {
+            packet.go_on(BACK_INGRESS);
+            lost(Direction::Ingress, 0, DropReason::PuntFailed, len)
         }
-        Task::Egress => pipeline::egress(packet),
-        Task::Ingress => pipeline::ingress(packet),
-        Task::Deliver => pipeline::handed(Target {
-            ifindex: header.ifindex(),
-            slot: header.slot(),
-            peer: 0,
-        }),
-        Task::Handle => return None,
+        Task::Egress if still => {
+            packet.go_on(BACK_EGRESS);
+            lost(Direction::Egress, 0, DropReason::PuntFailed, len)
+        }
+        Task::Egress => lost(Direction::Egress, 0, DropReason::PortUnknown, len),
+        Task::Encap => Some(encap(maps, packet, owner?, header.ifindex())),
+        Task::Replica | Task::Deliver if !still => None,
+        Task::Replica | Task::Deliver => {
+            let slot = header.slot();
+            // Other frames are made by user space, which counts them.
+            if task == Task::Replica {
+                count::copy_delivered(Direction::Ingress, (slot, slot), len, Ok(()));
+            }
+            let target = Target {
+                ifindex: device,
+                slot,
+                peer: 0,
+            };
+            Some(pipeline::handed(target, len))
+        }
+    }
+}
+
+/// Counts a packet that cannot go on.
+#[inline(always)]
+fn lost(direction: Direction, slot: u32, reason: DropReason, len: u32) -> Option<Outcome> {
+    let outcome = pipeline::outcome(Err(reason.into()), slot, 0, len);
+    count::again(direction, &outcome);
+    count::outcome(direction, &outcome);
+    None
+}
+
+/// A copy for another host of what the port sent.
+#[inline(always)]
+fn encap(maps: &Maps, packet: &mut Skb, port: &Vport, pa_index: u32) -> Outcome {
+    let outcome = pipeline::copy_encapped(maps, packet, port, pa_index);
+    let done = match outcome.verdict {
+        Verdict::Dropped(reason) => Err(reason),
+        _ => Ok(()),
     };
-    Some((task, outcome))
+    count::copy_encapped(outcome.slot, outcome.len, done);
+    outcome
 }

@@ -1,12 +1,17 @@
 //! One packet behind two hooks. All packet pointer arithmetic is in here.
 
+use core::mem::MaybeUninit;
+
 use dataplane_common::{
-    forward::{Halt, parse::Frame},
+    forward::{
+        Halt,
+        parse::{Frame, Headers},
+    },
     reason::DropReason,
     wire::{
         Wire,
         ether::{self, EthHeader},
-        outer::OuterHeaders,
+        outer::{OuterHeaders, Tunnelled},
     },
 };
 
@@ -18,6 +23,9 @@ pub trait Packet: Frame {
     /// Whether the host's stack has not seen the packet, so that its outer
     /// checksum is ours to verify.
     const BEFORE_STACK: bool;
+
+    /// Reads the headers of the frame at `offset`. They are good until the next call.
+    fn scan<'k>(&self, offset: usize) -> Result<&'k Headers, DropReason>;
 
     /// The device it came from.
     fn ifindex(&self) -> u32;
@@ -31,14 +39,34 @@ pub trait Packet: Frame {
     /// Overwrites the bytes at `offset`; `None` when the frame is shorter.
     fn store<T: Wire>(&mut self, offset: usize, value: T) -> Option<()>;
 
-    /// Puts the outer headers in front, and `inner` in place of the Ethernet header.
-    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), Halt>;
+    /// Overwrites the bytes at `offset` of an IP header, and keeps what the kernel knows of checksums.
+    fn rewrite<T: Wire>(&mut self, offset: usize, value: T) -> Option<()>;
+
+    /// Changes two bytes of a TCP packet, and the checksum at `check`; `false`: it cannot be.
+    fn replace(&mut self, check: usize, offset: usize, old: [u8; 2], new: [u8; 2]) -> bool;
+
+    /// Lowers the segment size that the TCP packet at `l4` announces to `most`.
+    fn clamp(&mut self, l4: u32, most: u32);
+
+    /// Puts the outer headers `O` in front, and `inner` in place of the Ethernet header.
+    fn push_outer<O: OuterHeaders>(
+        &mut self,
+        outer: &Tunnelled,
+        inner: EthHeader,
+    ) -> Result<(), Halt>;
+
+    /// Sends a copy out of a device. `false`: it cannot be.
+    fn copy_to(&mut self, ifindex: u32) -> bool;
 
     /// The frame of a port will be received by another port, not sent by this one.
     fn turn_inwards(&mut self);
 
-    /// Removes the outer headers; `inner` is the Ethernet header of what remains.
-    fn pop_outer(&mut self, inner: EthHeader) -> Result<(), DropReason>;
+    /// Removes the outer headers `O`; `inner` is the Ethernet header of what remains.
+    fn pop_outer<O: OuterHeaders>(&mut self, inner: EthHeader) -> Result<(), DropReason>;
+
+    /// Whether the frame may be given to the far end of a veth at once: what the kernel takes it for
+    /// is what it is.
+    fn may_peer(&self, eth: &EthHeader) -> bool;
 }
 
 /// VLAN tags that stand in the frame's bytes, 3 meaning "more than two".
@@ -60,6 +88,16 @@ fn tags_in<F: Frame>(frame: &F) -> u8 {
     }
 }
 
+/// What two bytes at `offset` add to the checksum at `check`, in the order of the bytes: at an odd
+/// distance they are halves of two words, and the sum has them swapped (RFC 1071, section 2).
+#[inline(always)]
+fn summed(check: usize, offset: usize, bytes: [u8; 2]) -> [u8; 2] {
+    let odd = (offset.wrapping_sub(check) & 1) as u32;
+    u16::from_ne_bytes(bytes)
+        .rotate_left(odd << 3)
+        .to_ne_bytes()
+}
+
 /// A pointer to a `T` at `offset` between `start` and `end`, `None` when it does
 /// not fit. The kernel's verifier follows this very comparison.
 #[inline(always)]
@@ -72,18 +110,53 @@ fn at<T>(start: usize, end: usize, offset: usize) -> Option<*mut T> {
     }
 }
 
+/// Copies a value out of the packet. By words, which the packet need not be aligned for: left to
+/// itself, the compiler copies byte by byte, and every byte takes a place on the stack of its own.
 #[inline(always)]
 fn read<T: Wire>(start: usize, end: usize, offset: usize) -> Option<T> {
-    let from = at::<T>(start, end, offset)?;
-    // SAFETY: `at` saw that all of `T` lies inside the packet; any bytes are a
-    // valid `Wire`, which has alignment one.
-    Some(unsafe { from.read_unaligned() })
+    let from: *const u8 = at::<T>(start, end, offset)?.cast();
+    let mut value = MaybeUninit::<T>::uninit();
+    let to: *mut u8 = value.as_mut_ptr().cast();
+    let (words, half) = (size_of::<T>() / 4, size_of::<T>() / 2);
+    // SAFETY: `at` saw that all of `T` lies inside the packet, `value` is as large, and each step
+    // stays inside. BPF has no alignment of its own; the verifier refuses the program where the
+    // machine minds.
+    unsafe {
+        for word in 0..words {
+            let it = from.add(4 * word).cast::<u32>().read();
+            to.add(4 * word).cast::<u32>().write_unaligned(it);
+        }
+        for half in 2 * words..half {
+            let it = from.add(2 * half).cast::<u16>().read();
+            to.add(2 * half).cast::<u16>().write_unaligned(it);
+        }
+        for byte in 2 * half..size_of::<T>() {
+            to.add(byte).write(from.add(byte).read());
+        }
+        // Any bytes are a valid `Wire`.
+        Some(value.assume_init())
+    }
 }
 
+/// Copies a value into the packet, as [`read`] does.
 #[inline(always)]
 fn write<T: Wire>(start: usize, end: usize, offset: usize, value: T) -> Option<()> {
-    let to = at::<T>(start, end, offset)?;
+    let to: *mut u8 = at::<T>(start, end, offset)?.cast();
+    let from: *const u8 = (&raw const value).cast();
+    let (words, half) = (size_of::<T>() / 4, size_of::<T>() / 2);
     // SAFETY: as in `read`; the packet is this program's alone while it runs.
-    unsafe { to.write_unaligned(value) };
+    unsafe {
+        for word in 0..words {
+            let it = from.add(4 * word).cast::<u32>().read_unaligned();
+            to.add(4 * word).cast::<u32>().write(it);
+        }
+        for half in 2 * words..half {
+            let it = from.add(2 * half).cast::<u16>().read_unaligned();
+            to.add(2 * half).cast::<u16>().write(it);
+        }
+        for byte in 2 * half..size_of::<T>() {
+            to.add(byte).write(from.add(byte).read());
+        }
+    }
     Some(())
 }

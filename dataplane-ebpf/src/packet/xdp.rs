@@ -1,17 +1,23 @@
 //! A packet at XDP: a complete frame in driver memory, before the stack.
 
-use aya_ebpf::{helpers::generated::bpf_xdp_adjust_head, programs::XdpContext};
+use core::hint::black_box;
+
+use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_xdp_adjust_head, programs::XdpContext};
 use dataplane_common::{
-    forward::{Halt, parse::Frame},
+    forward::{
+        Halt,
+        parse::{Frame, Headers},
+    },
     reason::DropReason,
     wire::{
-        Wire,
+        Wire, checksum,
         ether::EthHeader,
-        outer::{self, OuterHeaders},
+        outer::{OuterHeaders, Tunnelled},
     },
 };
 
-use super::{Packet, read, tags_in, write};
+use super::{Packet, read, summed, tags_in, write};
+use crate::{edit, scan};
 
 /// An XDP buffer.
 pub struct Buff {
@@ -33,12 +39,24 @@ impl Buff {
     }
 }
 
+/// See [`scan`]. The context is this run's.
+#[inline(never)]
+fn scan_buff(ctx: *mut xdp_md, offset: u32) -> u32 {
+    scan::write(&Buff::new(XdpContext::new(ctx)), offset)
+}
+
+/// A function of its own, with a stack of its own. The context is this run's.
+#[inline(never)]
+fn clamp_buff(ctx: *mut xdp_md, l4: u32, most: u32) {
+    edit::clamp(&mut Buff::new(XdpContext::new(ctx)), l4, most);
+}
+
 impl Frame for Buff {
     #[inline(always)]
     fn len(&self) -> u32 {
         // Computed here and now: LLVM would keep half of a pointer for later, and the verifier
         // refuses to see one in 32 bits on the stack.
-        core::hint::black_box((self.ctx.data_end() - self.ctx.data()) as u32)
+        black_box((self.ctx.data_end() - self.ctx.data()) as u32)
     }
     #[inline(always)]
     fn gso_size(&self) -> u32 {
@@ -46,12 +64,17 @@ impl Frame for Buff {
     }
     #[inline(always)]
     fn load<T: Wire>(&self, offset: usize) -> Option<T> {
-        read(self.ctx.data(), self.ctx.data_end(), offset)
+        read(black_box(self.ctx.data()), self.ctx.data_end(), offset)
     }
 }
 
 impl Packet for Buff {
     const BEFORE_STACK: bool = true;
+
+    #[inline(always)]
+    fn scan<'k>(&self, offset: usize) -> Result<&'k Headers, DropReason> {
+        scan::kept(scan_buff(self.ctx.ctx, offset as u32))
+    }
 
     #[inline(always)]
     fn ifindex(&self) -> u32 {
@@ -68,25 +91,61 @@ impl Packet for Buff {
     }
     #[inline(always)]
     fn store<T: Wire>(&mut self, offset: usize, value: T) -> Option<()> {
-        write(self.ctx.data(), self.ctx.data_end(), offset, value)
+        write(
+            black_box(self.ctx.data()),
+            self.ctx.data_end(),
+            offset,
+            value,
+        )
     }
     #[inline(always)]
-    fn push_outer(&mut self, outer: &OuterHeaders, inner: EthHeader) -> Result<(), Halt> {
+    fn rewrite<T: Wire>(&mut self, offset: usize, value: T) -> Option<()> {
+        self.store(offset, value)
+    }
+    #[inline(always)]
+    fn replace(&mut self, check: usize, offset: usize, old: [u8; 2], new: [u8; 2]) -> bool {
+        let Some(sum) = self.load::<[u8; 2]>(check) else {
+            return false;
+        };
+        let [from, to] = [old, new].map(|bytes| summed(check, offset, bytes));
+        let [sum, old, word] = [sum, from, to].map(u16::from_be_bytes);
+        let updated = checksum::update(sum, old, word).to_be_bytes();
+        self.store(check, updated).is_some() && self.store(offset, new).is_some()
+    }
+    #[inline(always)]
+    fn clamp(&mut self, l4: u32, most: u32) {
+        clamp_buff(self.ctx.ctx, l4, most);
+    }
+    #[inline(always)]
+    fn push_outer<O: OuterHeaders>(
+        &mut self,
+        outer: &Tunnelled,
+        inner: EthHeader,
+    ) -> Result<(), Halt> {
         self.store(0, inner).ok_or(DropReason::Truncated)?;
-        if !self.adjust_head(-(outer::LEN as i32)) {
+        if !self.adjust_head(-(O::LEN as i32)) {
             return Err(DropReason::EncapFailed.into());
         }
-        self.store(0, *outer).ok_or(DropReason::EncapFailed)?;
+        let outer = O::new(outer);
+        self.store(0, outer).ok_or(DropReason::EncapFailed)?;
         Ok(())
+    }
+    #[inline(always)]
+    fn copy_to(&mut self, _ifindex: u32) -> bool {
+        false
     }
     #[inline(always)]
     fn turn_inwards(&mut self) {}
     #[inline(always)]
-    fn pop_outer(&mut self, _inner: EthHeader) -> Result<(), DropReason> {
-        if self.adjust_head(outer::LEN as i32) {
+    fn pop_outer<O: OuterHeaders>(&mut self, _inner: EthHeader) -> Result<(), DropReason> {
+        if self.adjust_head(O::LEN as i32) {
             Ok(())
         } else {
             Err(DropReason::DecapFailed)
         }
+    }
+    #[inline(always)]
+    fn may_peer(&self, _eth: &EthHeader) -> bool {
+        false
     }
 }
