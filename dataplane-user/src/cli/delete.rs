@@ -17,9 +17,9 @@ pub(super) struct Args {
     /// Kind of object: singular, plural or short.
     #[arg(value_parser = Kind::parse, requires = "name", required_unless_present = "file")]
     kind: Option<Kind>,
-    /// The object: a port as VMNETWORK/NAME, a lookup record as VSID/CA.
+    /// The object: a port or route as VMNETWORK/NAME, a lookup record as VSID/CA or VSID/MAC.
     name: Option<String>,
-    /// VM network of a port.
+    /// VM network of a port or route.
     #[arg(short = 'n', long)]
     vm_network: Option<String>,
     /// Delete the objects that these files describe; `-` reads standard input.

@@ -19,7 +19,7 @@ pub(super) struct Args {
     /// Kind of object (singular, plural or short), `drops`, `counters`, `upcalls` or `all`.
     #[arg(value_name = "KIND", value_parser = Target::parse)]
     target: Target,
-    /// One object: a port as VMNETWORK/NAME, a lookup record as VSID/CA.
+    /// One object: a port or route as VMNETWORK/NAME, a lookup record as VSID/CA or VSID/MAC.
     name: Option<String>,
     /// Form of the answer.
     #[arg(short, long, value_enum, default_value_t = Output::Table, hide_possible_values = true,
@@ -95,6 +95,7 @@ fn belongs(object: &ObjectView, vm_network: Option<&str>) -> bool {
         Document::VMNetwork(d) => d.metadata.name.as_deref(),
         Document::Port(d) => d.metadata.vm_network.as_deref(),
         Document::LookupRecord(d) => d.metadata.vm_network.as_deref(),
+        Document::CustomerRoute(d) => d.metadata.vm_network.as_deref(),
         Document::Host(_) | Document::ProviderNetwork(_) => None,
     };
     network == Some(wanted)

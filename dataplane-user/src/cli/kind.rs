@@ -10,6 +10,7 @@ pub(super) enum Kind {
     VmNetwork,
     Port,
     LookupRecord,
+    CustomerRoute,
 }
 
 /// What `get` can list.
@@ -24,12 +25,13 @@ pub(super) enum Target {
 
 impl Kind {
     /// All, in the order in which one refers to another.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::ProviderNetwork,
         Self::Host,
         Self::VmNetwork,
         Self::Port,
         Self::LookupRecord,
+        Self::CustomerRoute,
     ];
 
     /// As in documents.
@@ -40,6 +42,7 @@ impl Kind {
             Self::VmNetwork => "VMNetwork",
             Self::Port => "Port",
             Self::LookupRecord => "LookupRecord",
+            Self::CustomerRoute => "CustomerRoute",
         }
     }
 
@@ -51,6 +54,7 @@ impl Kind {
             Self::VmNetwork => "vmnetwork",
             Self::Port => "port",
             Self::LookupRecord => "lookuprecord",
+            Self::CustomerRoute => "customerroute",
         }
     }
 
@@ -61,6 +65,7 @@ impl Kind {
             Self::VmNetwork => "vn",
             Self::Port => "p",
             Self::LookupRecord => "lr",
+            Self::CustomerRoute => "cr",
         }
     }
 
@@ -122,6 +127,9 @@ mod tests {
     fn kinds_are_found_by_every_name() {
         for text in ["lookuprecord", "LookupRecords", "LR"] {
             assert_eq!(Kind::parse(text), Ok(Kind::LookupRecord));
+        }
+        for text in ["customerroute", "CustomerRoutes", "cr"] {
+            assert_eq!(Kind::parse(text), Ok(Kind::CustomerRoute));
         }
         assert_eq!(Kind::parse("hosts"), Ok(Kind::Host));
         assert_eq!(Kind::parse("h"), Ok(Kind::Host));

@@ -9,8 +9,8 @@ use crate::{
     policy::{Key, PortKey},
 };
 
-/// The object that `name` stands for. A port's network may be left out when no
-/// other port has its name; then the agent is asked.
+/// The object that `name` stands for. A port's or route's network may be left out when no
+/// other has its name; then the agent is asked.
 pub(super) async fn resolve(
     context: &Context<'_>,
     kind: Kind,
@@ -18,25 +18,33 @@ pub(super) async fn resolve(
     vm_network: Option<&str>,
 ) -> Result<Key, Failure> {
     match (kind, name.split_once('/')) {
-        (Kind::Port, Some((network, port))) => {
+        (Kind::Port | Kind::CustomerRoute, Some((network, name))) => {
             if vm_network.is_some_and(|given| given != network) {
                 return Err(Failure::usage(
-                    format!("`{name}` and `-n` name different VM networks"),
+                    format!("`{network}/{name}` and `-n` name different VM networks"),
                     "leave one of them out",
                 ));
             }
-            Ok(Key::Port(PortKey::new(network, port)))
+            Ok(in_network(kind, network, name))
         }
-        (Kind::Port, None) => match vm_network {
-            Some(network) => Ok(Key::Port(PortKey::new(network, name))),
-            None => only_port(context, name).await,
+        (Kind::Port | Kind::CustomerRoute, None) => match vm_network {
+            Some(network) => Ok(in_network(kind, network, name)),
+            None => only(context, kind, name).await,
         },
         _ => Key::parse(kind.as_str(), name, None).ok_or_else(|| {
             Failure::usage(
                 format!("`{name}` is no name of a {}", kind.word()),
-                "write it as VSID/CA, such as 6001/10.0.0.9",
+                "write it as VSID/CA or VSID/MAC, such as 6001/10.0.0.9",
             )
         }),
+    }
+}
+
+fn in_network(kind: Kind, network: &str, name: &str) -> Key {
+    if kind == Kind::CustomerRoute {
+        Key::CustomerRoute(network.to_owned(), name.to_owned())
+    } else {
+        Key::Port(PortKey::new(network, name))
     }
 }
 
@@ -60,6 +68,8 @@ fn address(key: &Key) -> (String, Option<&str>) {
         Key::ProviderNetwork(name) | Key::Host(name) | Key::VmNetwork(name) => (name.clone(), None),
         Key::Port(port) => (port.name.clone(), Some(&port.vm_network)),
         Key::LookupRecord(vsid, ca) => (format!("{vsid}/{ca}"), None),
+        Key::L2Record(vsid, mac) => (format!("{vsid}/{mac}"), None),
+        Key::CustomerRoute(network, name) => (name.clone(), Some(network)),
     }
 }
 
@@ -81,12 +91,14 @@ fn not_found(object: &str, kind: &str) -> Failure {
     )
 }
 
-async fn only_port(context: &Context<'_>, name: &str) -> Result<Key, Failure> {
-    let ports = context.client.list(Kind::Port.as_str()).await?;
-    let keys = ports.items.iter().map(|port| Key::of(&port.document));
-    let mut found: Vec<Key> = keys
-        .filter(|key| matches!(key, Key::Port(port) if port.name == name))
-        .collect();
+async fn only(context: &Context<'_>, kind: Kind, name: &str) -> Result<Key, Failure> {
+    let list = context.client.list(kind.as_str()).await?;
+    let keys = list.items.iter().map(|object| Key::of(&object.document));
+    let named = |key: &Key| {
+        let port = matches!(key, Key::Port(port) if port.name == name);
+        port || matches!(key, Key::CustomerRoute(_, route) if route == name)
+    };
+    let mut found: Vec<Key> = keys.filter(named).collect();
     if found.len() > 1 {
         let names: Vec<String> = found.iter().map(ToString::to_string).collect();
         return Err(Failure::usage(
@@ -96,5 +108,5 @@ async fn only_port(context: &Context<'_>, name: &str) -> Result<Key, Failure> {
     }
     found
         .pop()
-        .ok_or_else(|| not_found(&format!("port/{name}"), Kind::Port.as_str()))
+        .ok_or_else(|| not_found(&format!("{}/{name}", kind.word()), kind.as_str()))
 }

@@ -1,4 +1,4 @@
-//! Good and bad policies of `tests/fixtures/policy`, and the samples in `docs/policy.md`.
+//! Good and bad policies of `tests/fixtures/policy`, and the samples in the manual.
 
 use std::{
     fmt::Write,
@@ -63,18 +63,21 @@ fn bad_policies_are_refused_with_these_words() {
     }
 }
 
+/// The samples of a page are one policy.
+fn samples(page: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let text = fs::read_to_string(path.join(page)).unwrap();
+    let blocks = text.split("```yaml\n").skip(1);
+    let samples: Vec<&str> = blocks.filter_map(|s| s.split("```").next()).collect();
+    assert!(samples.len() >= 5, "{page}");
+    samples.join("---\n")
+}
+
 #[test]
 fn samples_of_the_manual_are_valid() {
-    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/policy.md");
-    let manual = fs::read_to_string(manual).unwrap();
-    let samples: Vec<&str> = manual.split("```yaml\n").skip(1).collect();
-    let samples: Vec<&str> = samples
-        .iter()
-        .map(|s| s.split("```").next().unwrap())
-        .collect();
-    assert!(samples.len() >= 5);
-    let all = samples.join("---\n");
-    if let Err(faults) = check("docs/policy.md", &all) {
-        panic!("{}", shown(&faults));
+    for page in ["policy.md", "forwarding.md"] {
+        if let Err(faults) = check(page, &samples(page)) {
+            panic!("{}", shown(&faults));
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::document::Document;
+use dataplane_common::id::Mac;
+
+use super::document::{Document, MacAddress, RecordType};
 
 /// Identity of an object, as users write it and as the store orders it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +19,10 @@ pub enum Key {
     Port(PortKey),
     /// The lookup record of a CA in a VSID.
     LookupRecord(u32, IpAddr),
+    /// The lookup record of a MAC in a VSID (type `L2Only`).
+    L2Record(u32, Mac),
+    /// The customer route of this name in a VM network.
+    CustomerRoute(String, String),
 }
 
 /// Identity of a port: its name is unique in its VM network.
@@ -40,29 +46,45 @@ impl Key {
                 vm_network: text(&d.metadata.vm_network),
                 name: text(&d.metadata.name),
             }),
+            Document::LookupRecord(d) if d.spec.record_type == RecordType::L2Only => {
+                Self::L2Record(d.spec.virtual_subnet_id, d.spec.mac_address.0)
+            }
             Document::LookupRecord(d) => {
                 Self::LookupRecord(d.spec.virtual_subnet_id, d.spec.customer_address)
+            }
+            Document::CustomerRoute(d) => {
+                Self::CustomerRoute(text(&d.metadata.vm_network), text(&d.metadata.name))
             }
         }
     }
 
-    /// From a kind as in documents (any case) and a name as users write it: a
-    /// port's network is given apart or as `NETWORK/NAME`, a record is `VSID/CA`.
+    /// From a kind as in documents (any case) and a name as users write it: a port's or
+    /// route's network is given apart or as `NETWORK/NAME`, a record is `VSID/CA` or `VSID/MAC`.
     pub fn parse(kind: &str, name: &str, vm_network: Option<&str>) -> Option<Self> {
+        let in_network = || match vm_network {
+            Some(network) => Some((network, name)),
+            None => name.split_once('/'),
+        };
         match kind.to_ascii_lowercase().as_str() {
             "providernetwork" => Some(Self::ProviderNetwork(name.to_owned())),
             "host" => Some(Self::Host(name.to_owned())),
             "vmnetwork" => Some(Self::VmNetwork(name.to_owned())),
             "port" => {
-                let (network, name) = match vm_network {
-                    Some(network) => (network, name),
-                    None => name.split_once('/')?,
-                };
+                let (network, name) = in_network()?;
                 Some(Self::Port(PortKey::new(network, name)))
             }
+            "customerroute" => {
+                let (network, name) = in_network()?;
+                Some(Self::CustomerRoute(network.to_owned(), name.to_owned()))
+            }
             "lookuprecord" => {
-                let (vsid, ca) = name.split_once('/')?;
-                Some(Self::LookupRecord(vsid.parse().ok()?, ca.parse().ok()?))
+                let (vsid, address) = name.split_once('/')?;
+                let vsid = vsid.parse().ok()?;
+                match (address.parse(), address.parse()) {
+                    (Ok(ca), _) => Some(Self::LookupRecord(vsid, ca)),
+                    (_, Ok(MacAddress(mac))) => Some(Self::L2Record(vsid, mac)),
+                    _ => None,
+                }
             }
             _ => None,
         }
@@ -75,7 +97,8 @@ impl Key {
             Self::Host(_) => "Host",
             Self::VmNetwork(_) => "VMNetwork",
             Self::Port(_) => "Port",
-            Self::LookupRecord(..) => "LookupRecord",
+            Self::LookupRecord(..) | Self::L2Record(..) => "LookupRecord",
+            Self::CustomerRoute(..) => "CustomerRoute",
         }
     }
 }
@@ -104,6 +127,8 @@ impl fmt::Display for Key {
             Self::VmNetwork(name) => write!(f, "vmnetwork/{name}"),
             Self::Port(port) => write!(f, "port/{port}"),
             Self::LookupRecord(vsid, ca) => write!(f, "lookuprecord/{vsid}/{ca}"),
+            Self::L2Record(vsid, mac) => write!(f, "lookuprecord/{vsid}/{mac}"),
+            Self::CustomerRoute(network, name) => write!(f, "customerroute/{network}/{name}"),
         }
     }
 }
@@ -119,6 +144,10 @@ mod tests {
             Key::VmNetwork("blue".into()),
             Key::Port(PortKey::new("blue", "vm1")),
             Key::LookupRecord(6001, "10.0.0.9".parse().unwrap()),
+            Key::LookupRecord(6001, "fd00::9".parse().unwrap()),
+            Key::LookupRecord(6001, "::".parse().unwrap()),
+            Key::L2Record(6001, Mac([2, 0, 0, 0, 0, 9])),
+            Key::CustomerRoute("blue".into(), "default".into()),
             Key::ProviderNetwork("default".into()),
         ];
         for key in keys {
@@ -127,6 +156,8 @@ mod tests {
             assert_eq!(Key::parse(kind, name, None), Some(key));
         }
         assert_eq!(Key::parse("port", "vm1", None), None);
+        assert_eq!(Key::parse("customerroute", "default", None), None);
+        assert_eq!(Key::parse("lookuprecord", "6001/web", None), None);
         assert_eq!(Key::parse("gateway", "x", None), None);
     }
 }

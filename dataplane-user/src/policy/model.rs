@@ -5,12 +5,17 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use dataplane_common::id::{Mac, Vsid};
-use ipnet::IpNet;
-use uuid::Uuid;
 
-use super::{
-    document::{Attach, InnerVlan, Mtu, Nvgre, PortMode, RecordType, TableMode},
-    key::{Key, PortKey},
+use super::{document::Nvgre, key::PortKey};
+
+mod network;
+mod port;
+mod record;
+
+pub use network::{Broadcast, Isolation, Subnet, SubnetRef, VmNetwork};
+pub use port::{PlainPort, Port};
+pub use record::{
+    CustomerRoute, DerivedRecord, Family, GatewayWildcard, L2Record, LookupRecord, derived_records,
 };
 
 /// All objects, checked one by one and against each other.
@@ -24,10 +29,20 @@ pub struct Policy {
     pub networks: BTreeMap<String, VmNetwork>,
     /// Which VM network and which of its subnets a VSID is.
     pub vsids: BTreeMap<Vsid, SubnetRef>,
-    /// Ports by VM network and name.
+    /// Ports in virtual subnets, by VM network and name.
     pub ports: BTreeMap<PortKey, Port>,
-    /// Lookup records that documents state, by VSID and CA.
+    /// Ports of VM networks that are not virtualized, by VM network and name.
+    pub plain_ports: BTreeMap<PortKey, PlainPort>,
+    /// Lookup records of stations that documents state, by VSID and CA.
     pub records: BTreeMap<(Vsid, IpAddr), LookupRecord>,
+    /// Stations that documents state by their MAC alone, by VSID and MAC.
+    pub l2_only: BTreeMap<(Vsid, Mac), L2Record>,
+    /// Gateways that stand for all CAs of a family that have no record.
+    pub wildcards: BTreeMap<(Vsid, Family), GatewayWildcard>,
+    /// The multicast PA of a tenant's multicast group, by VSID and group.
+    pub groups: BTreeMap<(Vsid, IpAddr), IpAddr>,
+    /// Customer routes by VM network and name.
+    pub routes: BTreeMap<(String, String), CustomerRoute>,
 }
 
 impl Policy {
@@ -60,117 +75,4 @@ pub struct HostAddress {
     pub address: IpAddr,
     /// The interface that bears it, if stated.
     pub interface: Option<String>,
-}
-
-/// A VM network: one routing domain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VmNetwork {
-    /// The routing domain.
-    pub rdid: Uuid,
-    /// The customer's tag.
-    pub customer: Option<Uuid>,
-    /// How much of it a host's kernel holds.
-    pub table_mode: TableMode,
-    /// Its share of the slow path, beside those of other VM networks.
-    pub slow_path_weight: u32,
-    /// Its virtual subnets, in the document's order.
-    pub subnets: Vec<Subnet>,
-}
-
-/// A virtual subnet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subnet {
-    /// Name, unique in the VM network.
-    pub name: String,
-    /// Its VSID.
-    pub vsid: Vsid,
-    /// Its CA prefixes, host bits zero.
-    pub prefixes: Vec<IpNet>,
-    /// Its gateway CAs; defaults filled in.
-    pub gateways: Vec<IpAddr>,
-    /// What happens to VLAN tags of tenants.
-    pub inner_vlan: InnerVlan,
-    /// MTU of its ports.
-    pub mtu: Mtu,
-}
-
-/// Where a VSID is defined.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SubnetRef {
-    /// Name of the VM network.
-    pub network: String,
-    /// Index in its subnets.
-    pub subnet: usize,
-}
-
-/// A VM's network adapter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Port {
-    /// The host that runs it.
-    pub host: String,
-    /// Its VSID.
-    pub vsid: Vsid,
-    /// Its MAC.
-    pub mac: Mac,
-    /// Its CAs, at least one.
-    pub addresses: Vec<IpAddr>,
-    /// The hook that takes its frames.
-    pub mode: PortMode,
-    /// Its device: `netns` with or without `interface`, or `interface` or `tap` alone.
-    pub attach: Attach,
-}
-
-/// A lookup record that a document states.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupRecord {
-    /// Its VM network.
-    pub network: String,
-    /// The VM's MAC.
-    pub mac: Mac,
-    /// The PA of the VM's host.
-    pub pa: IpAddr,
-    /// Where it comes from.
-    pub record_type: RecordType,
-    /// Name of the VM, for people.
-    pub vm_name: Option<String>,
-}
-
-/// A lookup record that follows from a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DerivedRecord<'p> {
-    /// The port.
-    pub port: &'p PortKey,
-    /// VSID of the CA.
-    pub vsid: Vsid,
-    /// The CA.
-    pub ca: IpAddr,
-    /// The port's MAC.
-    pub mac: Mac,
-    /// First PA of the port's host.
-    pub pa: IpAddr,
-}
-
-impl DerivedRecord<'_> {
-    /// Its identity, the same as that of a stated record.
-    pub fn key(&self) -> Key {
-        Key::LookupRecord(self.vsid.get(), self.ca)
-    }
-}
-
-/// The lookup records of all ports, in the ports' order.
-pub fn derived_records(policy: &Policy) -> impl Iterator<Item = DerivedRecord<'_>> {
-    policy.ports.iter().flat_map(|(key, port)| {
-        let host = policy.hosts.get(&port.host);
-        let pa = host.and_then(|host| host.addresses.first());
-        let record = move |ca: &IpAddr| {
-            pa.map(|pa| DerivedRecord {
-                port: key,
-                vsid: port.vsid,
-                ca: *ca,
-                mac: port.mac,
-                pa: pa.address,
-            })
-        };
-        port.addresses.iter().filter_map(record)
-    })
 }

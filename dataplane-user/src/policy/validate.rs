@@ -4,15 +4,22 @@
 //! that is itself at fault gets no fault for that. Maps find the other party of a
 //! conflict, so the work grows with the number of documents, not its square.
 
-mod endpoint;
+mod address;
+mod ends;
 mod host;
 mod names;
 mod network;
+mod port;
+mod record;
+mod route;
+mod subnet;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     net::IpAddr,
 };
+
+use ipnet::IpNet;
 
 use super::{
     document::{Document, VirtualSubnetSpec},
@@ -53,7 +60,7 @@ pub fn validate(documents: &[Numbered]) -> Result<Policy, Vec<Fault>> {
             Document::ProviderNetwork(d) => checker.provider_network(at, &d.spec),
             Document::Host(d) => checker.host(at, &d.spec),
             Document::VMNetwork(d) => checker.vm_network(at, d),
-            Document::Port(_) | Document::LookupRecord(_) => {}
+            Document::Port(_) | Document::LookupRecord(_) | Document::CustomerRoute(_) => {}
         }
     }
     for (at, document) in &fresh {
@@ -64,6 +71,11 @@ pub fn validate(documents: &[Numbered]) -> Result<Policy, Vec<Fault>> {
     for (at, document) in &fresh {
         if let Document::LookupRecord(d) = document {
             checker.lookup_record(at, d);
+        }
+    }
+    for (at, document) in &fresh {
+        if let Document::CustomerRoute(d) = document {
+            checker.customer_route(at, d);
         }
     }
     checker.finish()
@@ -80,13 +92,17 @@ struct Checker<'d> {
     domains: HashMap<uuid::Uuid, Key>,
     /// Every VSID as written, valid or not: its VM network and subnet.
     vsids: HashMap<u32, SubnetAt<'d>>,
-    ends: endpoint::Ends<'d>,
+    /// Prefixes of virtual subnets, by VM network.
+    prefixes: BTreeSet<(&'d str, IpNet)>,
+    ends: ends::Ends<'d>,
+    routes: HashMap<route::Choice<'d>, Key>,
 }
 
 /// A subnet as written.
 struct SubnetAt<'d> {
     network: &'d str,
     rdid: uuid::Uuid,
+    distributed_router: bool,
     spec: &'d VirtualSubnetSpec,
     gateways: Vec<IpAddr>,
 }

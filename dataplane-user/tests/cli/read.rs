@@ -35,9 +35,9 @@ const COUNTERS: &str = r#"{"apiVersion":"nve/v1","kind":"CounterList","items":[
  {"port":"blue/vm1","counter":"egress_encapped","packets":7,"bytes":700}]}"#;
 
 const UPCALLS: &str = r#"{"apiVersion":"nve/v1","kind":"UpcallList","items":[
- {"vmNetwork":"blue","weight":1,"punted":3,"punts":{"MISS":3},"rate":1,"held":0,"reinjected":3,"answered":0,
+ {"vmNetwork":"blue","weight":1,"punted":3,"punts":{"MISS":3},"rate":1,"held":0,"reinjected":3,"answered":0,"consumed":0,
   "dropped":0,"drops":{},"latency":{"p50Microseconds":41,"p99Microseconds":97},"recordsInUse":2,"negativeAnswers":0},
- {"vmNetwork":"red","weight":2,"punted":0,"punts":{},"rate":0,"held":0,"reinjected":0,"answered":0,
+ {"vmNetwork":"red","weight":2,"punted":0,"punts":{},"rate":0,"held":0,"reinjected":0,"answered":0,"consumed":0,
   "dropped":0,"drops":{},"recordsInUse":0,"negativeAnswers":0}]}"#;
 
 fn status(ready: bool) -> String {

@@ -24,6 +24,15 @@ pub enum Mtu {
     Bytes(u16),
 }
 
+/// Largest TCP segment: the word `auto`, or bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MssClamp {
+    /// What fits the port's MTU.
+    Auto,
+    /// Fixed; 536..=8960 is valid.
+    Bytes(u16),
+}
+
 /// A MAC as text: `02:00:00:0b:00:05`, dashes accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MacAddress(pub Mac);
@@ -104,3 +113,4 @@ macro_rules! word_or_number {
 
 word_or_number!(Dscp, u8, "copy" => Dscp::Copy, Dscp::Fixed);
 word_or_number!(Mtu, u16, "auto" => Mtu::Auto, Mtu::Bytes);
+word_or_number!(MssClamp, u16, "auto" => MssClamp::Auto, MssClamp::Bytes);

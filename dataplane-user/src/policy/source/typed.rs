@@ -51,6 +51,7 @@ pub(super) fn document(tree: Tree) -> Reading {
         "Host" => envelope(kind, tree, Document::Host),
         "VMNetwork" => envelope(kind, tree, Document::VMNetwork),
         "Port" => envelope(kind, tree, Document::Port),
+        "CustomerRoute" => envelope(kind, tree, Document::CustomerRoute),
         _ => envelope(kind, tree, Document::LookupRecord),
     }
 }

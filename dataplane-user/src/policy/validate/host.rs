@@ -52,20 +52,6 @@ impl<'d> Checker<'d> {
         }
     }
 
-    /// A PA that packets can be sent to.
-    pub(super) fn provider_address(&mut self, at: &Subject, path: &str, address: IpAddr) {
-        let IpAddr::V4(v4) = address else {
-            let what = format!("IPv6 provider address {address}");
-            self.unsupported(at, path, &what, "use an IPv4 address");
-            return;
-        };
-        let nobody = v4.is_multicast() || v4.is_broadcast() || v4.is_loopback();
-        if nobody || v4.octets()[0] == 0 || v4.octets()[0] >= 240 {
-            let message = format!("{address} is not the address of one host");
-            self.fault(at, path, message, "use a unicast address of the underlay");
-        }
-    }
-
     fn sole_user(&mut self, at: &Subject, path: &str, address: IpAddr) {
         if let Some(other) = self.ends.provider.get(&address).cloned() {
             let message = format!("{address} is a provider address of {other} already");

@@ -20,6 +20,7 @@ impl Checker<'_> {
             Document::VMNetwork(d) => (&d.metadata, true, false),
             Document::Port(d) => (&d.metadata, true, true),
             Document::LookupRecord(d) => (&d.metadata, false, true),
+            Document::CustomerRoute(d) => (&d.metadata, true, true),
         };
         self.name(at, metadata, named);
         match &metadata.vm_network {
