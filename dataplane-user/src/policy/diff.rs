@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dataplane_common::abi::{
     config::Config,
+    flood::Flood,
     lookup::{LookupKey, LookupRecord},
-    pa::PaKey,
     port_ca::PortCaKey,
     underlay::NextHop,
     vport::{LocalPortKey, Vport},
     vsid::VirtualSubnet,
 };
 
-use super::table_image::TableImage;
+use dataplane_common::id::Address;
+
+use super::table_image::{Prefix, TableImage};
 
 /// One change of one map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub enum MapOp {
     /// Writes an entry of `UNDERLAY`.
     PutNextHop(u32, NextHop),
     /// Adds to `LOCAL_PAS`.
-    PutLocalPa(PaKey),
+    PutLocalPa(Address),
     /// Writes an entry of `VSIDS`.
     PutSubnet(u32, VirtualSubnet),
     /// Writes an entry of `VPORTS`.
@@ -31,9 +33,21 @@ pub enum MapOp {
     PutPortCa(PortCaKey),
     /// Writes an entry of `LOCAL_PORTS`.
     PutLocalPort(LocalPortKey, u32),
-    /// Writes an entry of `LOOKUP`.
+    /// Writes an entry of `LOOKUP` or `LOOKUP6`.
     PutLookup(LookupKey, LookupRecord),
-    /// Removes from `LOOKUP`.
+    /// Writes an entry of `MACS`.
+    PutStation(LocalPortKey, LookupRecord),
+    /// Writes an entry of `ROUTES`.
+    PutRoute(Prefix, LookupRecord),
+    /// Writes an entry of `FLOODS`.
+    PutFlood(u32, Flood),
+    /// Removes from `FLOODS`.
+    DeleteFlood(u32),
+    /// Removes from `ROUTES`.
+    DeleteRoute(Prefix),
+    /// Removes from `MACS`.
+    DeleteStation(LocalPortKey),
+    /// Removes from `LOOKUP` or `LOOKUP6`.
     DeleteLookup(LookupKey),
     /// Removes from `LOCAL_PORTS`.
     DeleteLocalPort(LocalPortKey),
@@ -44,7 +58,7 @@ pub enum MapOp {
     /// Removes from `VSIDS`.
     DeleteSubnet(u32),
     /// Removes from `LOCAL_PAS`.
-    DeleteLocalPa(PaKey),
+    DeleteLocalPa(Address),
     /// Empties an entry of `UNDERLAY` (an array: nothing can be removed).
     DeleteNextHop(u32),
 }
@@ -58,8 +72,9 @@ pub enum MapOp {
 /// ([`LookupRecord::ON_DEMAND`]) count as absent from `new`: [`super::in_use`] has those.
 pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     use MapOp::{
-        DeleteLocalPa, DeleteLocalPort, DeleteNextHop, DeletePortCa, DeleteSubnet, DeleteVport,
-        PutConfig, PutLocalPa, PutLocalPort, PutNextHop, PutPortCa, PutSubnet, PutVport,
+        DeleteFlood, DeleteLocalPa, DeleteLocalPort, DeleteNextHop, DeletePortCa, DeleteRoute,
+        DeleteStation, DeleteSubnet, DeleteVport, PutConfig, PutFlood, PutLocalPa, PutLocalPort,
+        PutNextHop, PutPortCa, PutRoute, PutStation, PutSubnet, PutVport,
     };
     let mut ops = Vec::new();
     if old.config != new.config {
@@ -68,12 +83,16 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     put(&mut ops, &old.underlay, &new.underlay, PutNextHop);
     add(&mut ops, &old.local_pas, &new.local_pas, PutLocalPa);
     put_records(&mut ops, &old.lookup, &new.lookup);
+    put(&mut ops, &old.stations, &new.stations, PutStation);
+    put(&mut ops, &old.routes, &new.routes, PutRoute);
     add(&mut ops, &old.port_cas, &new.port_cas, PutPortCa);
     put(&mut ops, &old.vports, &new.vports, PutVport);
     put(&mut ops, &old.local_ports, &new.local_ports, PutLocalPort);
+    put(&mut ops, &old.floods, &new.floods, PutFlood);
     put(&mut ops, &old.subnets, &new.subnets, PutSubnet);
 
     delete(&mut ops, &old.subnets, &new.subnets, DeleteSubnet);
+    delete(&mut ops, &old.floods, &new.floods, DeleteFlood);
     delete(
         &mut ops,
         &old.local_ports,
@@ -82,6 +101,8 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     );
     delete(&mut ops, &old.vports, &new.vports, DeleteVport);
     add(&mut ops, &new.port_cas, &old.port_cas, DeletePortCa);
+    delete(&mut ops, &old.routes, &new.routes, DeleteRoute);
+    delete(&mut ops, &old.stations, &new.stations, DeleteStation);
     delete_records(&mut ops, &old.lookup, &new.lookup);
     add(&mut ops, &new.local_pas, &old.local_pas, DeleteLocalPa);
     delete(&mut ops, &old.underlay, &new.underlay, DeleteNextHop);
@@ -94,7 +115,11 @@ impl MapOp {
     pub const fn is_of_a_port(&self) -> bool {
         matches!(
             self,
-            Self::PutPortCa(_) | Self::PutVport(..) | Self::PutLocalPort(..) | Self::PutSubnet(..)
+            Self::PutPortCa(_)
+                | Self::PutVport(..)
+                | Self::PutLocalPort(..)
+                | Self::PutFlood(..)
+                | Self::PutSubnet(..)
         )
     }
 
@@ -103,6 +128,9 @@ impl MapOp {
         matches!(
             self,
             Self::DeleteLookup(_)
+                | Self::DeleteStation(_)
+                | Self::DeleteRoute(_)
+                | Self::DeleteFlood(_)
                 | Self::DeleteLocalPort(_)
                 | Self::DeletePortCa(_)
                 | Self::DeleteVport(_)
@@ -125,7 +153,13 @@ impl TableImage {
             MapOp::PutPortCa(key) => drop(self.port_cas.insert(key)),
             MapOp::PutLocalPort(key, ifindex) => drop(self.local_ports.insert(key, ifindex)),
             MapOp::PutLookup(key, record) => drop(self.lookup.insert(key, record)),
+            MapOp::PutStation(key, record) => drop(self.stations.insert(key, record)),
+            MapOp::PutRoute(prefix, record) => drop(self.routes.insert(prefix, record)),
+            MapOp::PutFlood(vsid, flood) => drop(self.floods.insert(vsid, flood)),
             MapOp::DeleteLookup(key) => drop(self.lookup.remove(&key)),
+            MapOp::DeleteStation(key) => drop(self.stations.remove(&key)),
+            MapOp::DeleteRoute(prefix) => drop(self.routes.remove(&prefix)),
+            MapOp::DeleteFlood(vsid) => drop(self.floods.remove(&vsid)),
             MapOp::DeleteLocalPort(key) => drop(self.local_ports.remove(&key)),
             MapOp::DeletePortCa(key) => drop(self.port_cas.remove(&key)),
             MapOp::DeleteVport(ifindex) => drop(self.vports.remove(&ifindex)),
@@ -186,3 +220,6 @@ fn add<K: Ord + Copy>(
 ) {
     ops.extend(with.difference(without).map(|key| op(*key)));
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,10 @@ impl Ids {
         let domains = super::compile::domains_in_use(policy, host);
         let addresses = super::compile::pas_in_use(policy, host);
         let ours = policy.ports.iter().filter(|(_, port)| port.host == host);
-        let ports: BTreeSet<String> = ours.map(|(key, _)| key.to_string()).collect();
+        let plain = policy.plain_ports.iter();
+        let plain = plain.filter(|(_, port)| port.host == host);
+        let keys = ours.map(|(key, _)| key).chain(plain.map(|(key, _)| key));
+        let ports: BTreeSet<String> = keys.map(ToString::to_string).collect();
         self.routing_domains.keep(|id| domains.contains(id));
         self.provider_addresses.keep(|pa| addresses.contains(pa));
         self.ports.keep(|name| ports.contains(name))

@@ -32,7 +32,7 @@ pub mod source;
 pub mod table_image;
 pub mod validate;
 
-pub use compile::{AttachedPort, CompileError, Facts, Upcall, compile, pas_in_use};
+pub use compile::{AttachedPort, CompileError, Facts, Links, Upcall, compile, pas_in_use};
 pub use diagnostic::Diagnostic;
 pub use diff::{MapOp, diff};
 pub use fault::Fault;
@@ -64,3 +64,5 @@ pub fn check(file: &str, text: &str) -> Result<(Vec<Located>, Policy), Vec<Diagn
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,85 +1,122 @@
-//! `LOOKUP`: records that follow from ports, and records that documents state.
+//! `LOOKUP`: records that follow from ports, and records that documents state; `MACS`: stations where
+//! frames are switched by MAC.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use dataplane_common::{
-    abi::lookup::{LookupKey, LookupRecord},
+    abi::{
+        lookup::{LookupKey, LookupRecord},
+        vport::LocalPortKey,
+    },
     id::{Mac, Vsid},
 };
-use uuid::Uuid;
 
-use super::{CompileError, Compiler, ipv4};
-use crate::policy::document::TableMode;
-use crate::policy::{key::Key, model::derived_records};
-
-/// A record on its way into `LOOKUP`.
-struct Entry {
-    object: Key,
-    vsid: Vsid,
-    ca: IpAddr,
-    mac: Mac,
-    pa: IpAddr,
-    ifindex: u32,
-}
+use super::{
+    CompileError, Compiler, flag,
+    scope::{Station, stations},
+};
+use crate::policy::{
+    document::TableMode,
+    model::{Broadcast, derived_records},
+};
 
 impl Compiler<'_> {
-    pub(super) fn derived(&mut self, domains: &BTreeSet<Uuid>) -> Result<(), CompileError> {
+    pub(super) fn derived(&mut self) -> Result<(), CompileError> {
         for record in derived_records(self.policy) {
-            let attached = self.facts.ports.get(record.port);
-            let entry = Entry {
-                object: record.key(),
+            let station = Station {
                 vsid: record.vsid,
-                ca: record.ca,
                 mac: record.mac,
                 pa: record.pa,
-                ifindex: attached.map_or(0, |port| port.ifindex),
+                rule: record.rule,
+                l2_only: false,
             };
-            self.record(domains, &entry)?;
+            self.record(record.ca, &station)?;
         }
         Ok(())
     }
 
-    pub(super) fn stated(&mut self, domains: &BTreeSet<Uuid>) -> Result<(), CompileError> {
+    pub(super) fn stated(&mut self) -> Result<(), CompileError> {
         for ((vsid, ca), record) in &self.policy.records {
-            let entry = Entry {
-                object: Key::LookupRecord(vsid.get(), *ca),
+            let station = Station {
                 vsid: *vsid,
-                ca: *ca,
                 mac: record.mac,
                 pa: record.pa,
-                ifindex: 0,
+                rule: record.rule,
+                l2_only: false,
             };
-            self.record(domains, &entry)?;
+            self.record(*ca, &station)?;
         }
         Ok(())
     }
 
-    /// One record, if its routing domain is in use here.
-    fn record(&mut self, domains: &BTreeSet<Uuid>, entry: &Entry) -> Result<(), CompileError> {
-        let Some((network, _)) = self.policy.subnet(entry.vsid) else {
+    /// The record of a CA, if its routing domain is in use here.
+    fn record(&mut self, ca: IpAddr, station: &Station) -> Result<(), CompileError> {
+        let Some(network) = self.network_in_use(station.vsid) else {
             return Ok(());
         };
-        if !domains.contains(&network.rdid) {
-            return Ok(());
-        }
+        let (rdid, mode) = (network.rdid, network.table_mode);
         let key = LookupKey {
-            rdid: self.ids.routing_domain(network.rdid),
-            ca: ipv4(&entry.object, entry.ca)?,
+            rdid: self.ids.routing_domain(rdid),
+            ca: ca.into(),
         };
-        let local = self.own.contains(&entry.pa);
-        let record = LookupRecord {
-            vsid: entry.vsid.get(),
-            pa_index: self.ids.provider_address(entry.pa)?,
-            ifindex: if local { entry.ifindex } else { 0 },
-            mac: entry.mac,
-            // The kernel always has those of ports here.
-            flags: match network.table_mode {
-                _ if local => LookupRecord::LOCAL,
-                TableMode::Full => 0,
-                TableMode::OnDemand => LookupRecord::ON_DEMAND,
-            },
-        };
+        let mut record = self.record_of(station)?;
+        // The kernel always has those of ports here.
+        let fetched = mode == TableMode::OnDemand && !record.has(LookupRecord::LOCAL);
+        record.flags |= flag(fetched, LookupRecord::ON_DEMAND);
         self.image.lookup.insert(key, record);
+        Ok(())
+    }
+
+    /// Stations of the subnets in which MACs alone say where a frame goes or comes from: link-local
+    /// addresses, no address yet, no IP at all.
+    pub(super) fn stations(&mut self) -> Result<(), CompileError> {
+        for station in stations(self.policy) {
+            if !self.switches(station.vsid) {
+                continue;
+            }
+            let key = LocalPortKey::new(station.vsid.get(), station.mac);
+            let mut record = self.record_of(&station)?;
+            record.flags |= flag(station.l2_only, LookupRecord::L2_ONLY);
+            self.image.stations.insert(key, record);
+        }
+        Ok(())
+    }
+
+    fn switches(&self, vsid: Vsid) -> bool {
+        let Some((network, subnet)) = self.policy.subnet(vsid) else {
+            return false;
+        };
+        self.is_used(network.rdid)
+            && (subnet.non_ip
+                || subnet.broadcast != Broadcast::None
+                || self.scope.unknown_cas.contains(&vsid)
+                || subnet.prefixes.iter().any(|prefix| prefix.addr().is_ipv6()))
+    }
+
+    /// Tenants' multicast groups that are mapped to groups of the underlay.
+    pub(super) fn groups(&mut self) -> Result<(), CompileError> {
+        for ((vsid, group), pa) in &self.policy.groups {
+            // Only who takes part in the subnet sends to its groups.
+            if !self.scope.subnets.contains(vsid) {
+                continue;
+            }
+            let Some(network) = self.network_in_use(*vsid) else {
+                continue;
+            };
+            let rdid = network.rdid;
+            let key = LookupKey {
+                rdid: self.ids.routing_domain(rdid),
+                ca: (*group).into(),
+            };
+            let record = LookupRecord {
+                vsid: vsid.get(),
+                pa_index: self.ids.provider_address(*pa)?,
+                ifindex: 0,
+                mac: Mac::default(),
+                flags: LookupRecord::GROUP,
+            };
+            self.image.lookup.insert(key, record);
+        }
         Ok(())
     }
 }

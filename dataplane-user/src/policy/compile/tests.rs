@@ -1,10 +1,15 @@
-use std::fmt::Write;
+use std::{fmt::Write, net::IpAddr};
 
-use dataplane_common::forward::Tables;
+use dataplane_common::{abi::vport::Vport, forward::Tables, id::Mac};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{check, diff};
+use crate::policy::{PortKey, check, derived_records, diff, testing::attached};
+
+mod broadcast;
+mod families;
+mod learned;
+mod router;
 
 const TWO_TENANTS: &str = include_str!("../../../../tests/fixtures/policy/good/two-tenants.yaml");
 
@@ -14,19 +19,24 @@ fn policy(text: &str) -> Policy {
         .1
 }
 
-fn attached(names: &[(&str, &str, u32)]) -> Facts {
-    let port = |(network, name, ifindex): &(&str, &str, u32)| {
-        let (ifindex, mtu, peer) = (*ifindex, 1458, true);
-        (
-            PortKey::new(*network, *name),
-            AttachedPort { ifindex, mtu, peer },
-        )
-    };
-    Facts {
-        ports: names.iter().map(port).collect(),
-        next_hops: BTreeMap::new(),
-        upcall: Upcall::default(),
-    }
+/// The tables of host a, with these ports attached.
+fn tables(documents: &[String], ports: &[(&str, &str, u32)]) -> TableImage {
+    let policy = crate::policy::testing::policy(documents);
+    compile(&policy, "a", &attached(ports), &mut Ids::new(0)).unwrap()
+}
+
+fn address(text: &str) -> Address {
+    text.parse::<IpAddr>().unwrap().into()
+}
+
+/// The MAC of a port or record of the test policies.
+const fn mac(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, last])
+}
+
+/// The PA that a record points to.
+fn pa_of(image: &TableImage, record: &LookupRecord) -> String {
+    image.next_hop(record.pa_index).unwrap().pa.to_string()
 }
 
 #[test]
@@ -39,34 +49,38 @@ fn two_tenants_with_the_same_addresses_stay_apart() {
     assert_ne!((blue.rdid, blue.slot), (red.rdid, red.slot));
     assert_eq!((blue.vsid, red.vsid), (6001, 7001));
     assert_eq!(
-        (blue.mtu, blue.flags, blue.ca),
-        (1458, Vport::PEER, [10, 0, 0, 5])
+        (blue.mtu, blue.flags, blue.cas),
+        (
+            1458,
+            Vport::PEER,
+            [address("10.0.0.5"), Address::UNSPECIFIED]
+        )
     );
     assert_eq!(image.local_port(6001, blue.mac), Some(11));
-    assert!(image.port_has_ca(blue.slot, [10, 0, 0, 5]));
+    assert!(image.port_has_ca(blue.slot, address("10.0.0.5")));
 
-    let own = image.lookup(blue.rdid, [10, 0, 0, 5]).unwrap();
+    let own = image.lookup(blue.rdid, address("10.0.0.5")).unwrap();
     assert_eq!((own.ifindex, own.flags), (11, LookupRecord::LOCAL));
-    let far = image.lookup(blue.rdid, [10, 0, 0, 7]).unwrap();
+    let far = image.lookup(blue.rdid, address("10.0.0.7")).unwrap();
     assert_eq!((far.ifindex, far.flags), (0, 0));
     let hop = image.next_hop(far.pa_index).unwrap();
     assert_eq!(
-        (hop.pa_v4(), hop.state),
-        ([192, 0, 2, 2], NextHop::NO_ROUTE)
+        (hop.pa, hop.state),
+        (address("192.0.2.2"), NextHop::NO_ROUTE)
     );
     assert!(
-        image.lookup(red.rdid, [10, 0, 0, 9]).is_none(),
+        image.lookup(red.rdid, address("10.0.0.9")).is_none(),
         "a record of blue"
     );
 
-    let gateway = image.lookup(red.rdid, [10, 0, 0, 1]).unwrap();
+    let gateway = image.lookup(red.rdid, address("10.0.0.1")).unwrap();
     assert_eq!(
         (gateway.mac, gateway.flags),
         (red.gateway_mac, LookupRecord::GATEWAY)
     );
-    assert!(image.is_local_pa(&pa::from_v4([192, 0, 2, 1])));
+    assert!(image.is_local_pa(address("192.0.2.1")));
     let own_hop = image.next_hop(own.pa_index).unwrap();
-    assert_eq!(own_hop.pa_v4(), [192, 0, 2, 1]);
+    assert_eq!(own_hop.pa, address("192.0.2.1"));
     let config = image.config;
     assert_eq!(
         (config.seed, config.flow_id, config.outer_ttl),
@@ -92,7 +106,7 @@ fn a_pending_port_has_records_but_no_device() {
     let policy = policy(TWO_TENANTS);
     let image = compile(&policy, "host-a", &Facts::default(), &mut Ids::new(0)).unwrap();
     assert!(image.vports.is_empty() && image.port_cas.is_empty());
-    let record = image.lookup(1, [10, 0, 0, 5]).unwrap();
+    let record = image.lookup(1, address("10.0.0.5")).unwrap();
     assert_eq!((record.ifindex, record.flags), (0, LookupRecord::LOCAL));
     let pas: Vec<String> = pas_in_use(&policy, "host-a")
         .iter()

@@ -18,7 +18,10 @@ use dataplane_common::{
 use uuid::Uuid;
 
 use super::{Ids, Pool};
-use crate::policy::{model::Policy, table_image::TableImage};
+use crate::policy::{
+    model::{Isolation, Policy},
+    table_image::TableImage,
+};
 
 /// Numbers in the kernel's tables, and what each is for, if that can be told.
 type Seen<K> = BTreeMap<u32, Option<K>>;
@@ -102,7 +105,9 @@ fn addresses(image: &TableImage) -> Seen<IpAddr> {
 fn domains(image: &TableImage, policy: &Policy) -> Seen<Uuid> {
     let subnets = image.subnets.iter();
     let subnets = subnets.map(|(vsid, subnet)| (subnet.rdid, *vsid));
-    let vports = image.vports.values().map(|vport| (vport.rdid, vport.vsid));
+    let vports = image.vports.values();
+    let vports = vports.filter(|vport| !vport.has(Vport::PLAIN));
+    let vports = vports.map(|vport| (vport.rdid, vport.vsid));
     let records = image.lookup.iter();
     let records = records.map(|(key, record)| (key.rdid, record.vsid));
     let rdid = |vsid: u32| Some(policy.subnet(Vsid::new(vsid)?)?.0.rdid);
@@ -110,21 +115,52 @@ fn domains(image: &TableImage, policy: &Policy) -> Seen<Uuid> {
     unanimous(found.map(|(index, vsid)| (index, rdid(vsid))))
 }
 
+/// Whether one of the vport's first CAs is among these; or there are none, because they are learned.
+fn has_any(addresses: &[IpAddr], vport: &Vport) -> bool {
+    let mut own = vport.cas.iter().map(|ca| IpAddr::from(*ca));
+    addresses.is_empty() || own.any(|ca| addresses.contains(&ca))
+}
+
 /// A port is known by its VSID, MAC and CA.
 fn ports(image: &TableImage, policy: &Policy, host: &str) -> Seen<String> {
     let same = |vport: &Vport| {
         let mut ports = policy.ports.iter().filter(|(_, port)| port.host == host);
         let found = ports.find(|(_, port)| {
-            let address = IpAddr::from(vport.ca);
             port.vsid.get() == vport.vsid
                 && port.mac == vport.mac
-                && port.addresses.contains(&address)
+                && has_any(&port.addresses, vport)
         });
         found.map(|(key, _)| key.to_string())
+    };
+    let same = |vport: &Vport| {
+        if vport.has(Vport::PLAIN) {
+            same_plain(vport, policy, host)
+        } else {
+            same(vport)
+        }
     };
     let vports = image.vports.values().map(|vport| (vport.slot, same(vport)));
     let rest = image.port_cas.iter().map(|key| (key.slot, None));
     unanimous(vports.chain(rest))
+}
+
+/// A port that is not virtualized is known by its isolation and MAC, if no other has both.
+fn same_plain(vport: &Vport, policy: &Policy, host: &str) -> Option<String> {
+    let isolated = |isolation: &Isolation| match isolation {
+        Isolation::NetworkVirtualization => false,
+        Isolation::NoIsolation => vport.has(Vport::PASSES),
+        Isolation::Vlan { id, .. } => vport.has(Vport::TAGS) && vport.vlan == *id,
+        Isolation::External { .. } => vport.has(Vport::EXTERNAL),
+    };
+    let ports = policy.plain_ports.iter();
+    let mut found = ports.filter(|(_, port)| {
+        let network = policy.networks.get(&port.network);
+        port.host == host
+            && port.mac == vport.mac
+            && network.is_some_and(|network| isolated(&network.isolation))
+    });
+    let (key, _) = found.next()?;
+    found.next().is_none().then(|| key.to_string())
 }
 
 /// What each number is for, where nobody contradicts.

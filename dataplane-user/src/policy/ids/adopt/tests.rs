@@ -1,12 +1,10 @@
 use std::{collections::BTreeMap, fmt::Write};
 
-use dataplane_common::abi::lookup::LookupRecord;
+use dataplane_common::{abi::lookup::LookupRecord, id::Address};
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{
-    AttachedPort, Facts, MapOp, PortKey, Upcall, check, compile, derived_records, diff,
-};
+use crate::policy::{AttachedPort, Facts, MapOp, PortKey, check, compile, derived_records, diff};
 
 const HOST: &str = "host-a";
 
@@ -66,8 +64,7 @@ fn facts(policy: &Policy) -> Facts {
     };
     Facts {
         ports: ours.map(port).collect(),
-        next_hops: BTreeMap::new(),
-        upcall: Upcall::default(),
+        ..Facts::default()
     }
 }
 
@@ -76,12 +73,12 @@ fn tables(policy: &Policy, ids: &mut Ids) -> TableImage {
 }
 
 /// Where a packet of each tenant for 10.0.0.7 goes, and whose packets each slot counts.
-fn ways(image: &TableImage) -> BTreeMap<u32, (Option<[u8; 16]>, u32)> {
+fn ways(image: &TableImage) -> BTreeMap<u32, (Option<Address>, u32)> {
     let way = |vport: &Vport| {
         let record = image
             .lookup
             .iter()
-            .find(|(key, _)| key.rdid == vport.rdid && key.ca == [10, 0, 0, 7]);
+            .find(|(key, _)| key.rdid == vport.rdid && key.ca == Address::v4([10, 0, 0, 7]));
         let hop = record.and_then(|(_, record)| image.underlay.get(&record.pa_index));
         (vport.vsid, (hop.map(|hop| hop.pa), vport.slot))
     };
@@ -107,7 +104,7 @@ fn never_mixes(old: &TableImage, ops: &[MapOp], allowed: &[&Policy]) {
             let mut own = records.filter(|record| record.vsid.get() == vsid);
             let Some(pa) = pa else { continue };
             assert!(
-                own.any(|record| IpAddr::from(pa).to_canonical() == record.pa),
+                own.any(|record| IpAddr::from(pa) == record.pa),
                 "{vsid} is sent to {pa:?} by {op:?}"
             );
         }

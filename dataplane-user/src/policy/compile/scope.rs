@@ -1,0 +1,129 @@
+//! What of the policy concerns a host.
+
+use std::{collections::BTreeSet, net::IpAddr};
+
+use dataplane_common::id::{Mac, Vsid};
+use uuid::Uuid;
+
+use crate::policy::{
+    document::{RecordType, Rule},
+    model::{Broadcast, Policy, derived_records},
+};
+
+/// What of the policy concerns a host.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// The host's PAs, in the document's order.
+    pub own: Vec<IpAddr>,
+    /// Routing domains with a port on the host, attached or not.
+    pub domains: BTreeSet<Uuid>,
+    /// Virtual subnets with a port on the host.
+    pub subnets: BTreeSet<Vsid>,
+    /// Virtual subnets with stations whose CAs nobody states.
+    pub unknown_cas: BTreeSet<Vsid>,
+    /// Multicast PAs that the host takes part in.
+    pub joined: BTreeSet<IpAddr>,
+    /// All PAs whose next hops the host needs: its own, those of records of its routing domains, and
+    /// multicast PAs.
+    pub pas: BTreeSet<IpAddr>,
+}
+
+impl Scope {
+    /// Of a host.
+    pub fn of(policy: &Policy, host: &str) -> Self {
+        let mut scope = Self {
+            own: own_addresses(policy, host),
+            domains: domains_in_use(policy, host),
+            unknown_cas: unknown_cas(policy),
+            ..Self::default()
+        };
+        let ports = policy.ports.values().filter(|port| port.host == host);
+        scope.subnets = ports.map(|port| port.vsid).collect();
+        scope.joined = joined(policy, &scope.subnets);
+        let in_use = |vsid| {
+            let subnet = policy.subnet(vsid);
+            subnet.is_some_and(|(network, _)| scope.domains.contains(&network.rdid))
+        };
+        let used = stations(policy).filter(|station| in_use(station.vsid));
+        scope.pas = used.map(|station| station.pa).collect();
+        scope.pas.extend(&scope.own);
+        scope.pas.extend(&scope.joined);
+        scope
+    }
+}
+
+/// Whoever has a MAC in a virtual subnet, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Station {
+    pub(super) vsid: Vsid,
+    pub(super) mac: Mac,
+    pub(super) pa: IpAddr,
+    pub(super) rule: Rule,
+    /// Nobody states its CAs.
+    pub(super) l2_only: bool,
+}
+
+/// All stations, stated and of ports; one may come several times.
+pub(super) fn stations(policy: &Policy) -> impl Iterator<Item = Station> {
+    let station = |vsid, mac, (pa, rule), l2_only| Station {
+        vsid,
+        mac,
+        pa,
+        rule,
+        l2_only,
+    };
+    let derived = derived_records(policy);
+    let derived = derived.map(move |r| station(r.vsid, r.mac, (r.pa, r.rule), false));
+    let records = policy.records.iter();
+    let stated = records.map(move |((vsid, _), r)| station(*vsid, r.mac, (r.pa, r.rule), false));
+    let gateways = policy.wildcards.iter();
+    let gateways = gateways.map(move |((vsid, _), w)| station(*vsid, w.mac, (w.pa, w.rule), false));
+    let l2_only = policy.l2_only.iter();
+    let l2_only = l2_only.map(move |((vsid, mac), r)| station(*vsid, *mac, (r.pa, r.rule), true));
+    let ports = policy.ports.values();
+    let learning = ports.filter(|port| port.record_type == RecordType::L2Only);
+    let learning = learning.filter_map(move |port| {
+        let pa = policy.hosts.get(&port.host)?.addresses.first()?.address;
+        let (_, subnet) = policy.subnet(port.vsid)?;
+        Some(station(port.vsid, port.mac, (pa, subnet.rule), true))
+    });
+    // Those that come last win where one is both: a learned record has the MAC of its port.
+    let known = derived.chain(stated).chain(gateways);
+    known.chain(l2_only).chain(learning)
+}
+
+/// The PAs whose next hops the underlay watcher shall resolve.
+pub fn pas_in_use(policy: &Policy, host: &str) -> BTreeSet<IpAddr> {
+    Scope::of(policy, host).pas
+}
+
+/// The routing domains with a port on `host`, attached or not.
+pub fn domains_in_use(policy: &Policy, host: &str) -> BTreeSet<Uuid> {
+    let ports = policy.ports.values().filter(|port| port.host == host);
+    let networks = ports.filter_map(|port| policy.subnet(port.vsid));
+    networks.map(|(network, _)| network.rdid).collect()
+}
+
+fn own_addresses(policy: &Policy, host: &str) -> Vec<IpAddr> {
+    let addresses = policy.hosts.get(host).map(|host| host.addresses.iter());
+    addresses.into_iter().flatten().map(|a| a.address).collect()
+}
+
+fn unknown_cas(policy: &Policy) -> BTreeSet<Vsid> {
+    let learning = stations(policy).filter(|station| station.l2_only);
+    learning.map(|station| station.vsid).collect()
+}
+
+/// The groups of subnets, and those that their tenants' groups are mapped to.
+fn joined(policy: &Policy, subnets: &BTreeSet<Vsid>) -> BTreeSet<IpAddr> {
+    let groups = subnets.iter().filter_map(|vsid| {
+        let (_, subnet) = policy.subnet(*vsid)?;
+        match subnet.broadcast {
+            Broadcast::Multicast(group) => Some(group),
+            Broadcast::None | Broadcast::UnicastReplication => None,
+        }
+    });
+    let mapped = policy.groups.iter();
+    let mapped = mapped.filter(|((vsid, _), _)| subnets.contains(vsid));
+    groups.chain(mapped.map(|(_, pa)| *pa)).collect()
+}
