@@ -5,59 +5,13 @@ use std::{
     net::IpAddr,
 };
 
-use dataplane_common::id::Mac;
 use futures_util::TryStreamExt;
-use netlink_packet_route::{
-    address::AddressAttribute,
-    link::{InfoData, InfoKind, InfoTun, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
-};
-use rtnetlink::{Handle, LinkGetRequest, packet_core::Nla};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags};
+use rtnetlink::{Handle, LinkGetRequest};
 
-/// A device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NetDevice {
-    /// Its index.
-    pub ifindex: u32,
-    /// Its name.
-    pub name: String,
-    /// Its alias; empty when it has none.
-    pub alias: String,
-    /// Its MAC.
-    pub mac: Mac,
-    /// Its MTU.
-    pub mtu: u32,
-    /// Administratively up.
-    pub up: bool,
-    /// Its other end or cable answers; devices that cannot tell always say so when they are up.
-    pub carrier: bool,
-    /// How often the carrier came.
-    pub carrier_ups: u32,
-    /// What it is.
-    pub kind: Kind,
-    /// Where its other end is; a veth's, or the parent of another device.
-    pub other_end: OtherEnd,
-}
+mod device;
 
-/// Kinds of devices that are treated differently.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    /// One end of a veth pair.
-    Veth,
-    /// A tap.
-    Tap,
-    /// All else.
-    #[default]
-    Other,
-}
-
-/// The other end of a veth.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OtherEnd {
-    /// Its index in its namespace; 0 when there is none.
-    pub ifindex: u32,
-    /// Our number of that namespace; `None` when it is our own.
-    pub netns_id: Option<i32>,
-}
+pub use device::{Kind, NetDevice, OtherEnd, mac};
 
 /// All devices and addresses.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +20,7 @@ pub struct Inventory {
     names: HashMap<String, u32>,
     aliases: HashMap<String, u32>,
     addresses: BTreeSet<(IpAddr, u32)>,
+    duplicates: BTreeSet<IpAddr>,
 }
 
 impl Inventory {
@@ -78,8 +33,11 @@ impl Inventory {
         }
         let mut addresses = handle.address().get().execute();
         while let Some(message) = addresses.try_next().await? {
+            let failed = AddressHeaderFlags::Dadfailed;
+            let duplicate = message.header.flags.contains(failed);
             for address in own_addresses(&message.attributes) {
                 inventory.addresses.insert((address, message.header.index));
+                inventory.duplicates.extend(duplicate.then_some(address));
             }
         }
         // A list that is cut off by the end of the connection ends like a whole one. Whoever is
@@ -144,6 +102,12 @@ impl Inventory {
             .filter(move |(a, _)| *a == address)
             .filter_map(|(_, ifindex)| self.devices.get(ifindex))
     }
+
+    /// Whether somebody else on the link has an address that is here too, so that the kernel
+    /// does not use it (RFC 4862, section 5.4).
+    pub fn is_duplicate(&self, address: IpAddr) -> bool {
+        self.duplicates.contains(&address)
+    }
 }
 
 impl FromIterator<NetDevice> for Inventory {
@@ -178,72 +142,6 @@ async fn one(request: LinkGetRequest) -> Result<Option<NetDevice>, rtnetlink::Er
         Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == -libc::ENODEV => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-impl From<&LinkMessage> for NetDevice {
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "the enum is open; what is not listed does not concern us"
-    )]
-    fn from(message: &LinkMessage) -> Self {
-        let mut device = Self {
-            ifindex: message.header.index,
-            up: message.header.flags.contains(LinkFlags::Up),
-            carrier: message.header.flags.contains(LinkFlags::LowerUp),
-            ..Self::default()
-        };
-        for attribute in &message.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => device.name.clone_from(name),
-                LinkAttribute::IfAlias(alias) => device.alias.clone_from(alias),
-                LinkAttribute::Mtu(mtu) => device.mtu = *mtu,
-                LinkAttribute::Address(bytes) => device.mac = mac(bytes),
-                LinkAttribute::CarrierUpCount(count) => device.carrier_ups = *count,
-                LinkAttribute::Link(ifindex) => device.other_end.ifindex = *ifindex,
-                LinkAttribute::LinkNetNsId(id) => device.other_end.netns_id = Some(*id),
-                LinkAttribute::LinkInfo(info) => device.kind = Kind::of(info),
-                _ => {}
-            }
-        }
-        device
-    }
-}
-
-impl Kind {
-    fn of(info: &[LinkInfo]) -> Self {
-        if info.contains(&LinkInfo::Kind(InfoKind::Veth)) {
-            Self::Veth
-        } else if info.iter().any(is_tap) {
-            Self::Tap
-        } else {
-            Self::Other
-        }
-    }
-}
-
-/// Whether this tells a tap from a tun.
-fn is_tap(info: &LinkInfo) -> bool {
-    // `IFLA_TUN_TYPE` of `linux/if_link.h`; its value is one byte.
-    const TYPE: u16 = 3;
-    const TAP: u8 = 2;
-    let LinkInfo::Data(InfoData::Tun(attributes)) = info else {
-        return false;
-    };
-    attributes.iter().any(|attribute| {
-        let mut value = [0];
-        if let InfoTun::Other(other) = attribute
-            && other.kind() == TYPE
-            && other.value_len() == value.len()
-        {
-            other.emit_value(&mut value);
-        }
-        value == [TAP]
-    })
-}
-
-/// A hardware address as a MAC; zero when it is not six bytes.
-pub fn mac(bytes: &[u8]) -> Mac {
-    bytes.try_into().map(Mac).unwrap_or_default()
 }
 
 fn own_addresses(attributes: &[AddressAttribute]) -> Vec<IpAddr> {
@@ -337,23 +235,5 @@ mod tests {
             let found = seen.by_alias("nve a port blue/vm1");
             assert_eq!(found.map(|device| device.ifindex), Some(5));
         }
-    }
-
-    #[test]
-    fn a_veth_with_its_end_elsewhere_is_recognized() {
-        let mut message = LinkMessage::default();
-        message.header.index = 7;
-        message.attributes = vec![
-            LinkAttribute::IfName("v0".into()),
-            LinkAttribute::Mtu(1500),
-            LinkAttribute::Address(vec![2, 0, 0, 0, 0, 1]),
-            LinkAttribute::LinkNetNsId(3),
-            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth)]),
-        ];
-        let device = NetDevice::from(&message);
-        assert_eq!(device.name, "v0");
-        assert_eq!(device.mac, Mac([2, 0, 0, 0, 0, 1]));
-        assert!(device.kind == Kind::Veth && !device.up);
-        assert_eq!(device.other_end.netns_id, Some(3));
     }
 }

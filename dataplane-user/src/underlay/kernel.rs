@@ -11,10 +11,15 @@ use rtnetlink::{Error, Handle, RouteMessageBuilder};
 use super::{
     entry::Entry,
     neighbours::{Neighbours, Table},
-    resolve::{Path, Reach, reach, untold},
+    path_mtu::PathMtus,
+    resolve::{Path, Reach, group_mac, reach, untold},
     route::Route,
+    source,
 };
-use crate::{netdev::Inventory, settings::KeepAlive};
+use crate::{
+    netdev::{Inventory, NetDevice},
+    settings::KeepAlive,
+};
 
 /// Resolves PAs.
 pub struct Resolver {
@@ -34,6 +39,36 @@ pub struct Question<'a> {
     pub uplinks: &'a BTreeSet<u32>,
     /// Devices and addresses.
     pub seen: &'a Inventory,
+    /// What routers told of paths.
+    pub path_mtus: &'a PathMtus,
+}
+
+impl Question<'_> {
+    /// The way out of a device.
+    fn out_of(&self, device: &NetDevice, pa: IpAddr) -> Path {
+        Path {
+            local: false,
+            ifindex: device.ifindex,
+            interface: device.name.clone(),
+            uplink: self.uplinks.contains(&device.ifindex),
+            next_hop: pa,
+            mtu: device.mtu_for(pa),
+            told_mtu: self.path_mtus.of(pa),
+            src_mac: device.mac,
+            dst_mac: None,
+            open: false,
+        }
+    }
+
+    /// The way to a multicast group: by the uplink that bears our PA of its family.
+    fn to_group(&self, group: IpAddr) -> Option<Path> {
+        let mut bearers = self.seen.bearers(source(group, self.own)?);
+        let device = bearers.find(|at| at.up && self.uplinks.contains(&at.ifindex))?;
+        Some(Path {
+            dst_mac: Some(group_mac(group)),
+            ..self.out_of(device, group)
+        })
+    }
 }
 
 impl Resolver {
@@ -103,10 +138,13 @@ impl Resolver {
         question: &Question<'_>,
         table: &Table,
     ) -> Result<Option<Path>, Error> {
+        if pa.is_multicast() {
+            return Ok(question.to_group(pa));
+        }
         let seen = question.seen;
-        // What the programs send comes from our first PA; rules may go by that. The kernel
-        // takes no source that is on none of its interfaces.
-        let source = question.own.first().copied();
+        // What the programs send comes from our first PA of the family; rules may go by that.
+        // The kernel takes no source that is on none of its interfaces.
+        let source = source(pa, question.own);
         let source = source.filter(|own| seen.bearers(*own).next().is_some());
         let Some(route) = self.route(pa, source).await? else {
             return Ok(None);
@@ -119,16 +157,12 @@ impl Resolver {
         let Some(device) = device else {
             return Ok(None);
         };
+        let way = question.out_of(device, pa);
         let mut path = Path {
             local: route.local,
-            ifindex: route.ifindex,
-            interface: device.name.clone(),
-            uplink: question.uplinks.contains(&route.ifindex),
             next_hop: route.gateway.unwrap_or(pa),
-            mtu: device.mtu.min(route.mtu.unwrap_or(u32::MAX)),
-            src_mac: device.mac,
-            dst_mac: None,
-            open: false,
+            mtu: way.mtu.min(route.mtu.unwrap_or(u32::MAX)),
+            ..way
         };
         // The kernel asks once a second: what it asked before there was a carrier would only
         // delay the answer.
@@ -148,7 +182,7 @@ impl Resolver {
         let Ok(mut ask) = ask.destination_prefix(pa, whole(pa)) else {
             return Ok(None);
         };
-        if let Some(source) = source.filter(|source| source.is_ipv4() == pa.is_ipv4()) {
+        if let Some(source) = source {
             let Ok(from) = ask.source_prefix(source, whole(source)) else {
                 return Ok(None);
             };
@@ -182,16 +216,15 @@ fn says_no_route(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use dataplane_common::abi::underlay::NextHop;
+    use dataplane_common::{abi::underlay::NextHop, id::Address};
 
     use super::*;
-    use crate::policy::compile::pa_key;
 
     #[tokio::test]
     async fn a_pa_without_an_answer_is_alone_with_that() {
         let (connection, handle, _) = rtnetlink::new_connection().unwrap();
         let [new, known] = [2, 3].map(|host| IpAddr::from([192, 0, 2, host]));
-        let mut hop = NextHop::unrouted(pa_key(known), [0; 16]);
+        let mut hop = NextHop::unrouted(known.into(), Address::UNSPECIFIED);
         hop.state = NextHop::RESOLVED;
         let former: BTreeMap<_, _> = Reach::adopted(hop).into_iter().collect();
         let question = Question {
@@ -199,6 +232,7 @@ mod tests {
             own: &[],
             uplinks: &BTreeSet::new(),
             seen: &Inventory::default(),
+            path_mtus: &PathMtus::default(),
         };
         let mut resolver = Resolver::new(handle, KeepAlive::Managed);
         // While the neighbours are listed, so that no question after it has an answer.

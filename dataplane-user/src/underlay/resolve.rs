@@ -3,12 +3,11 @@
 use std::{fmt::Display, net::IpAddr};
 
 use dataplane_common::{
-    abi::{pa::PaKey, underlay::NextHop},
-    id::Mac,
+    abi::underlay::NextHop,
+    id::{Address, Mac},
 };
 
-use super::entry::Key;
-use crate::policy::compile::pa_key;
+use super::{entry::Key, source};
 
 /// What the kernel says of the way to a PA.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +20,12 @@ pub struct Path {
     pub interface: String,
     /// It is one of the uplinks.
     pub uplink: bool,
-    /// Router towards it; the PA itself when it is on the link.
+    /// Router towards it; the PA itself when it is on the link or a multicast group.
     pub next_hop: IpAddr,
     /// MTU of the route or the interface.
     pub mtu: u32,
+    /// MTU of the path, as a router told.
+    pub told_mtu: Option<u16>,
     /// MAC of the interface.
     pub src_mac: Mac,
     /// MAC of the next hop, when it is known and usable.
@@ -34,9 +35,24 @@ pub struct Path {
 }
 
 impl Path {
-    /// The neighbour to keep alive: what is not local and leaves by an uplink has one.
+    /// The neighbour to keep alive: what is for one other host and leaves by an uplink has one.
     pub fn hop(&self) -> Option<Key> {
-        (self.uplink && !self.local).then_some((self.ifindex, self.next_hop))
+        let one = !self.local && !self.next_hop.is_multicast();
+        (self.uplink && one).then_some((self.ifindex, self.next_hop))
+    }
+}
+
+/// The MAC of a multicast group (RFC 1112, section 6.4; RFC 2464, section 7).
+pub fn group_mac(group: IpAddr) -> Mac {
+    match group {
+        IpAddr::V4(v4) => {
+            let [_, a, b, c] = v4.octets();
+            Mac([0x01, 0x00, 0x5e, a & 0x7f, b, c])
+        }
+        IpAddr::V6(v6) => {
+            let [.., a, b, c, d] = v6.octets();
+            Mac([0x33, 0x33, a, b, c, d])
+        }
     }
 }
 
@@ -45,6 +61,8 @@ impl Path {
 pub struct Reach {
     /// For the map.
     pub hop: NextHop,
+    /// MTU of the route or the interface, whatever routers told; 0 when there is none.
+    pub link_mtu: u16,
     /// `local`, `resolved`, `noNeighbour` or `noRoute`.
     pub state: &'static str,
     /// Interface towards it; may be empty.
@@ -58,12 +76,13 @@ impl Reach {
     pub fn adopted(hop: NextHop) -> Option<(IpAddr, Self)> {
         let reach = Self {
             hop,
+            link_mtu: hop.path_mtu,
             state: "resolved",
             interface: String::new(),
             condition: String::new(),
         };
-        let resolved = hop.state == NextHop::RESOLVED;
-        resolved.then_some((IpAddr::from(hop.pa_v4()), reach))
+        let pa = IpAddr::from(hop.pa);
+        (hop.state == NextHop::RESOLVED).then_some((pa, reach))
     }
 
     /// This, or `former` while the next hop of `path` is being asked for: who changes a route or
@@ -73,9 +92,9 @@ impl Reach {
     pub fn unless_better(self, path: Option<&Path>, former: Option<&Self>) -> Self {
         let open = path.is_some_and(|path| path.open);
         let resolved = |reach: &&Self| reach.hop.state == NextHop::RESOLVED;
-        let source = self.hop.src_v4();
+        let source = self.hop.src;
         let better = former.filter(|former| {
-            open && self.hop.state == NextHop::NO_NEIGHBOUR && former.hop.src_v4() == source
+            open && self.hop.state == NextHop::NO_NEIGHBOUR && former.hop.src == source
         });
         better.filter(resolved).cloned().unwrap_or(self)
     }
@@ -83,39 +102,58 @@ impl Reach {
 
 /// The next hop of `pa`; `own` are this host's PAs.
 pub fn reach(pa: IpAddr, path: Option<&Path>, own: &[IpAddr]) -> Reach {
-    let mut hop = NextHop::unrouted(pa_key(pa), source(own));
+    let mut hop = NextHop::unrouted(pa.into(), source_key(pa, own));
     if own.contains(&pa) {
         return local(hop, path);
     }
-    let Some(path) = path.filter(|path| !path.local) else {
-        let condition = format!("provider address {pa}: the kernel has no route to it");
-        return unusable(hop, "noRoute", path, condition);
+    let path = match way(pa, path, own) {
+        Ok(path) => path,
+        Err(why) => {
+            let condition = format!("provider address {pa}: {why}");
+            return unusable(hop, "noRoute", path, condition);
+        }
     };
-    if !path.uplink {
-        let condition = format!(
-            "provider address {pa}: its route leads through {}, which is no uplink; correct the route, or name the interface in --uplink",
-            path.interface
-        );
-        return unusable(hop, "noRoute", Some(path), condition);
-    }
+    let link_mtu = u16::try_from(path.mtu).unwrap_or(u16::MAX);
     hop.ifindex = path.ifindex;
-    hop.path_mtu = u16::try_from(path.mtu).unwrap_or(u16::MAX);
+    hop.path_mtu = path.told_mtu.map_or(link_mtu, |told| told.min(link_mtu));
     hop.src_mac = path.src_mac;
-    let Some(mac) = path.dst_mac else {
-        hop.state = NextHop::NO_NEIGHBOUR;
-        let condition = format!(
-            "provider address {pa}: {} does not answer on {}",
-            path.next_hop, path.interface
-        );
-        return unusable(hop, "noNeighbour", Some(path), condition);
-    };
-    hop.dst_mac = mac;
-    hop.state = NextHop::RESOLVED;
-    Reach {
+    let mut reach = Reach {
         hop,
+        link_mtu,
         state: "resolved",
         interface: path.interface.clone(),
         condition: String::new(),
+    };
+    if let Some(mac) = path.dst_mac {
+        reach.hop.dst_mac = mac;
+        reach.hop.state = NextHop::RESOLVED;
+    } else {
+        reach.hop.state = NextHop::NO_NEIGHBOUR;
+        reach.state = "noNeighbour";
+        reach.condition = format!(
+            "provider address {pa}: {} does not answer on {}",
+            path.next_hop, path.interface
+        );
+    }
+    reach
+}
+
+/// The way that packets to another host can take, or why there is none.
+fn way<'p>(pa: IpAddr, path: Option<&'p Path>, own: &[IpAddr]) -> Result<&'p Path, String> {
+    let Some(source) = source(pa, own) else {
+        let family = if pa.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Err(format!(
+            "this host has no {family} provider address; add one to its Host document"
+        ));
+    };
+    match path.filter(|path| !path.local) {
+        Some(path) if path.uplink => Ok(path),
+        Some(path) => Err(format!(
+            "its route leads through {}, which is no uplink; correct the route, or name the interface in --uplink",
+            path.interface
+        )),
+        None if pa.is_multicast() => Err(format!("no uplink that is up bears {source}")),
+        None => Err("the kernel has no route to it".to_owned()),
     }
 }
 
@@ -126,7 +164,7 @@ pub fn untold(pa: IpAddr, former: Option<&Reach>, own: &[IpAddr], why: &impl Dis
         tracing::warn!("provider address {pa} stays as it was: {why}");
         return former.clone();
     }
-    let hop = NextHop::unrouted(pa_key(pa), source(own));
+    let hop = NextHop::unrouted(pa.into(), source_key(pa, own));
     let condition = format!("provider address {pa}: the kernel does not tell the way to it: {why}");
     unusable(hop, "noRoute", None, condition)
 }
@@ -134,6 +172,7 @@ pub fn untold(pa: IpAddr, former: Option<&Reach>, own: &[IpAddr], why: &impl Dis
 fn local(hop: NextHop, path: Option<&Path>) -> Reach {
     Reach {
         hop,
+        link_mtu: 0,
         state: "local",
         interface: path.map_or_else(String::new, |path| path.interface.clone()),
         condition: String::new(),
@@ -143,106 +182,18 @@ fn local(hop: NextHop, path: Option<&Path>) -> Reach {
 fn unusable(hop: NextHop, state: &'static str, path: Option<&Path>, condition: String) -> Reach {
     Reach {
         hop,
+        link_mtu: 0,
         state,
         interface: path.map_or_else(String::new, |path| path.interface.clone()),
         condition,
     }
 }
 
-/// Our first PA, whatever source the kernel's route prefers: it is the one that
+/// Our first PA of the family, whatever source the kernel's route prefers: it is the one that
 /// our ports' lookup records name, and peers take packets from no other.
-fn source(own: &[IpAddr]) -> PaKey {
-    own.first().copied().map_or([0; 16], pa_key)
+fn source_key(pa: IpAddr, own: &[IpAddr]) -> Address {
+    source(pa, own).map_or(Address::UNSPECIFIED, Address::from)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PA: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
-    const OWN: [IpAddr; 2] = [
-        IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
-        IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 101)),
-    ];
-
-    fn path() -> Path {
-        Path {
-            local: false,
-            ifindex: 7,
-            interface: "eth0".into(),
-            uplink: true,
-            next_hop: PA,
-            mtu: 1600,
-            src_mac: Mac([2, 0, 0, 0, 0, 1]),
-            dst_mac: Some(Mac([2, 0, 0, 0, 0, 2])),
-            open: false,
-        }
-    }
-
-    #[test]
-    fn a_resolved_path_is_usable() {
-        let reach = reach(PA, Some(&path()), &OWN);
-        assert_eq!((reach.state, reach.condition.as_str()), ("resolved", ""));
-        assert_eq!(reach.hop.state, NextHop::RESOLVED);
-        assert_eq!((reach.hop.ifindex, reach.hop.path_mtu), (7, 1600));
-        // The PA that our records name, which peers validate.
-        assert_eq!(reach.hop.src_v4(), [192, 0, 2, 1]);
-    }
-
-    #[test]
-    fn without_an_answer_a_pa_stays_as_it_was_or_has_no_route() {
-        let former = reach(PA, Some(&path()), &OWN);
-        assert_eq!(untold(PA, Some(&former), &OWN, &"no memory"), former);
-        let unknown = untold(PA, None, &OWN, &"no memory");
-        assert_eq!(unknown.hop.state, NextHop::NO_ROUTE);
-        assert_eq!(unknown.state, "noRoute");
-        assert_eq!(
-            unknown.condition,
-            "provider address 192.0.2.2: the kernel does not tell the way to it: no memory"
-        );
-    }
-
-    #[test]
-    fn what_is_missing_is_said() {
-        let mut silent = path();
-        silent.dst_mac = None;
-        let reached = reach(PA, Some(&silent), &OWN);
-        assert_eq!(reached.hop.state, NextHop::NO_NEIGHBOUR);
-        assert_eq!(
-            reached.condition,
-            "provider address 192.0.2.2: 192.0.2.2 does not answer on eth0"
-        );
-        let mut astray = path();
-        astray.uplink = false;
-        let reached = reach(PA, Some(&astray), &OWN);
-        assert_eq!(reached.hop.state, NextHop::NO_ROUTE);
-        assert!(reached.condition.contains("eth0, which is no uplink"));
-        assert_eq!(reach(PA, None, &OWN).state, "noRoute");
-    }
-
-    #[test]
-    fn the_former_way_is_used_until_the_new_one_is_known() {
-        let former = reach(PA, Some(&path()), &OWN);
-        let mut moved = path();
-        (moved.ifindex, moved.dst_mac, moved.open) = (8, None, true);
-        let now = || reach(PA, Some(&moved), &OWN);
-        let kept = now().unless_better(Some(&moved), Some(&former));
-        assert_eq!(kept, former);
-        // Nobody answered.
-        let mut silent = moved.clone();
-        silent.open = false;
-        let told = now().unless_better(Some(&silent), Some(&former));
-        assert_eq!(told.state, "noNeighbour");
-        let lost = now().unless_better(Some(&moved), Some(&now()));
-        assert_eq!(lost.state, "noNeighbour");
-    }
-
-    #[test]
-    fn our_own_pa_has_an_entry_with_its_address() {
-        let reached = reach(OWN[0], None, &OWN);
-        assert_eq!(
-            (reached.state, reached.hop.pa_v4()),
-            ("local", [192, 0, 2, 1])
-        );
-    }
-}
+mod tests;

@@ -6,12 +6,15 @@ use futures_util::StreamExt;
 use rtnetlink::MulticastGroup;
 use tokio::sync::Notify;
 
-const GROUPS: [MulticastGroup; 6] = [
+const GROUPS: [MulticastGroup; 9] = [
     MulticastGroup::Link,
     MulticastGroup::Neigh,
     MulticastGroup::Ipv4Ifaddr,
     MulticastGroup::Ipv4Route,
     MulticastGroup::Ipv4Rule,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv6Route,
+    MulticastGroup::Ipv6Rule,
     MulticastGroup::Nexthop,
 ];
 
