@@ -1,7 +1,8 @@
 //! What the slow path did, for `nvectl status`, `get upcalls` and `get drops`.
 //!
-//! Of each tenant, every packet that came ends as reinjected, as answered and dropped, or as
-//! dropped alone, or waits. A packet that is cut is reinjected once for each piece.
+//! Every packet that came is reinjected, consumed or dropped, or waits. One that is cut is reinjected
+//! once for each piece. What the underlay tells of paths is nobody's packet: it counts apart from
+//! the tenants.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,9 @@ mod rate;
 
 /// Longest latency that is told apart, microseconds; longer ones count as this.
 const LONGEST: u64 = 10_000_000;
+
+/// In the place of a routing domain, of which none has this index: whoever tells of paths.
+pub const UNDERLAY: u32 = 0;
 
 /// All counts since the start of `nved`.
 #[derive(Debug, Default)]
@@ -40,6 +44,7 @@ struct Tenant {
     drops: BTreeMap<DropReason, u64>,
     reinjected: u64,
     answered: u64,
+    consumed: u64,
     /// From arrival to hand-back, microseconds; made with the first packet that is handed back.
     waits: Option<Histogram<u32>>,
 }
@@ -53,8 +58,11 @@ pub struct Upcalls {
     pub rate: u64,
     /// Packets given back to the programs; a packet that was cut counts once a piece.
     pub reinjected: u64,
-    /// Packets whose sender got an answer of ours; each of them is among `drops` too.
+    /// Packets whose sender got an answer of ours; each of them is consumed or among `drops` too.
     pub answered: u64,
+    /// Packets that were meant to end in user space: questions with an answer, messages that were
+    /// heeded, broadcasts of which copies went on.
+    pub consumed: u64,
     /// Packets that ended in user space, by reason.
     pub drops: BTreeMap<DropReason, u64>,
     /// How long packets took; `None` while none was given back.
@@ -112,8 +120,24 @@ impl Counts {
         self.of(tenant, |counts| counts.answered += 1);
     }
 
+    /// A packet was meant to end here, and did.
+    pub fn consumed(&self, tenant: u32) {
+        self.of(tenant, |counts| counts.consumed += 1);
+    }
+
     /// Upcalls by routing domain.
     pub fn upcalls(&self) -> BTreeMap<u32, Upcalls> {
+        let mut all = self.all();
+        all.remove(&UNDERLAY);
+        all
+    }
+
+    /// What the underlay told of paths.
+    pub fn paths(&self) -> Upcalls {
+        self.all().remove(&UNDERLAY).unwrap_or_default()
+    }
+
+    fn all(&self) -> BTreeMap<u32, Upcalls> {
         let now = Instant::now();
         self.with(|counts| {
             let tenants = counts.tenants.iter();
@@ -131,14 +155,9 @@ impl Counts {
         })
     }
 
-    /// Packets given back, and packets answered, of all tenants.
-    pub fn outcomes(&self) -> (u64, u64) {
-        self.with(|counts| {
-            let tenants = counts.tenants.values();
-            tenants.fold((0, 0), |(reinjected, answered), tenant| {
-                (reinjected + tenant.reinjected, answered + tenant.answered)
-            })
-        })
+    /// Packets that were meant to end here, whosever they were.
+    pub fn all_consumed(&self) -> u64 {
+        self.with(|counts| counts.tenants.values().map(|of| of.consumed).sum())
     }
 
     /// Forgets what a slot dropped, before another port gets it.
@@ -148,7 +167,8 @@ impl Counts {
 
     /// Forgets the routing domains for which `keep` says no, whose numbers others may get.
     pub fn keep(&self, keep: impl Fn(u32) -> bool) {
-        self.with(|counts| counts.tenants.retain(|tenant, _| keep(*tenant)));
+        let stays = |tenant| tenant == UNDERLAY || keep(tenant);
+        self.with(|counts| counts.tenants.retain(|tenant, _| stays(*tenant)));
     }
 
     fn of(&self, tenant: u32, act: impl FnOnce(&mut Tenant)) {
@@ -167,6 +187,7 @@ impl Tenant {
             rate: self.rate.at(now),
             reinjected: self.reinjected,
             answered: self.answered,
+            consumed: self.consumed,
             drops: self.drops.clone(),
             latency: self.waits.as_ref().map(|waits| Latency {
                 p50: waits.value_at_quantile(0.5),
@@ -177,65 +198,4 @@ impl Tenant {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tenants_are_counted_apart() {
-        let counts = Counts::default();
-        for _ in 0..99 {
-            counts.punted(1, Punt::Miss);
-            counts.reinjected(1, Duration::from_micros(100));
-        }
-        counts.punted(1, Punt::Oversize);
-        counts.reinjected(1, Duration::from_millis(1));
-        counts.punted(2, Punt::Miss);
-        counts.dropped((Some(2), 7), DropReason::HoldFull, 60);
-        counts.answered(2);
-        let all = counts.upcalls();
-        let (one, two) = (&all[&1], &all[&2]);
-        assert_eq!(
-            (one.punts[&Punt::Miss], one.punts[&Punt::Oversize]),
-            (99, 1)
-        );
-        assert_eq!((one.reinjected, one.answered), (100, 0));
-        assert!(one.drops.is_empty());
-        let latency = one.latency.expect("some were given back");
-        assert!((95..=105).contains(&latency.p50), "{latency:?}");
-        assert!((95..=105).contains(&latency.p99), "{latency:?}");
-        assert_eq!(two.drops[&DropReason::HoldFull], 1);
-        assert_eq!((two.answered, two.latency), (1, None));
-        assert_eq!(counts.outcomes(), (100, 1));
-    }
-
-    #[test]
-    fn a_slow_packet_in_fifty_shows_in_the_99th_percentile() {
-        let counts = Counts::default();
-        for packet in 0..100 {
-            let micros = if packet % 50 == 0 { 20_000_000 } else { 100 };
-            counts.reinjected(1, Duration::from_micros(micros));
-        }
-        let latency = counts.upcalls()[&1].latency.expect("some");
-        assert!(latency.p50 < 200, "{latency:?}");
-        assert!(latency.p99.abs_diff(LONGEST) < LONGEST / 50, "{latency:?}");
-    }
-
-    #[test]
-    fn who_gets_a_number_again_starts_at_zero() {
-        let counts = Counts::default();
-        counts.dropped((Some(1), 7), DropReason::HoldFull, 60);
-        counts.dropped((Some(1), 8), DropReason::HoldFull, 60);
-        counts.dropped((None, 0), DropReason::PortUnknown, 60);
-        counts.clear(7);
-        assert_eq!(counts.drops(7), []);
-        let one = Count {
-            packets: 1,
-            bytes: 60,
-        };
-        assert_eq!(counts.drops(8), [(DropReason::HoldFull, one)]);
-        assert_eq!(counts.drops(0), [(DropReason::PortUnknown, one)]);
-        counts.punted(2, Punt::Miss);
-        counts.keep(|tenant| tenant == 2);
-        assert_eq!(counts.upcalls().into_keys().collect::<Vec<_>>(), [2]);
-    }
-}
+mod tests;

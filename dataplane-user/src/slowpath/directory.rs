@@ -7,12 +7,15 @@ use std::{
 };
 
 use dataplane_common::{
-    abi::{lookup::LookupKey, pa::PaKey},
-    id::Vsid,
+    abi::lookup::LookupKey,
+    id::{Address, Vsid},
 };
+use ipnet::{IpNet, Ipv6Net};
 
+use super::learn::Learning;
 use crate::policy::{
     Policy,
+    compile::{Scope, receivers},
     in_use::{Change, InUse},
     table_image::TableImage,
 };
@@ -22,19 +25,23 @@ use crate::policy::{
 pub struct Directory {
     /// All records, whatever the kernel's table has of them.
     pub tables: TableImage,
-    /// The gateway's CA by VSID.
-    pub gateways: BTreeMap<u32, [u8; 4]>,
+    /// The gateways' CAs by VSID.
+    pub gateways: BTreeMap<u32, Vec<IpAddr>>,
+    /// The prefixes of subnets, by VSID.
+    pub prefixes: BTreeMap<u32, Vec<IpNet>>,
+    /// Indexes of the PAs that get a copy of a broadcast from here, by VSID.
+    pub receivers: BTreeMap<u32, Vec<u32>>,
     /// PAs of other hosts.
-    peers: BTreeSet<PaKey>,
+    peers: BTreeSet<Address>,
     /// Who has a routing domain, by its index on this host.
     pub tenants: BTreeMap<u32, Tenant>,
 }
 
 impl Directory {
-    /// Of tables, the gateway's CA by VSID, and tenants by routing domain.
+    /// Of tables, the gateways' CAs by VSID, and tenants by routing domain.
     pub fn of(
         tables: TableImage,
-        gateways: BTreeMap<u32, [u8; 4]>,
+        gateways: BTreeMap<u32, Vec<IpAddr>>,
         tenants: BTreeMap<u32, Tenant>,
     ) -> Self {
         let pas = tables.underlay.values().map(|hop| hop.pa);
@@ -44,17 +51,30 @@ impl Directory {
             gateways,
             peers,
             tenants,
+            ..Self::default()
         }
     }
 
     /// Whether another host has the PA.
-    pub fn has_peer(&self, pa: &PaKey) -> bool {
-        self.peers.contains(pa)
+    pub fn has_peer(&self, pa: Address) -> bool {
+        self.peers.contains(&pa)
     }
 
-    /// Of a policy, and the tables that it compiled to.
-    pub fn new(policy: &Policy, tables: TableImage) -> Self {
+    /// The prefixes of a subnet, of both families.
+    pub fn prefixes_of(&self, vsid: u32) -> &[IpNet] {
+        self.prefixes.get(&vsid).map_or(&[], Vec::as_slice)
+    }
+
+    /// The IPv6 prefixes of a subnet.
+    pub fn ipv6_prefixes(&self, vsid: u32) -> Vec<Ipv6Net> {
+        let all = self.prefixes_of(vsid).iter();
+        all.filter_map(ipv6).collect()
+    }
+
+    /// Of a policy, and the tables of `host` that it compiled to.
+    pub fn new(policy: &Policy, host: &str, tables: TableImage) -> Self {
         let (mut gateways, mut tenants) = (BTreeMap::new(), BTreeMap::new());
+        let mut prefixes = BTreeMap::new();
         for (vsid, subnet) in &tables.subnets {
             let found = Vsid::new(*vsid).and_then(|vsid| policy.vsids.get(&vsid));
             let Some((name, network)) =
@@ -67,15 +87,34 @@ impl Directory {
                 weight: network.slow_path_weight,
             };
             tenants.entry(subnet.rdid).or_insert_with(tenant);
-            let subnet = network.subnets.iter().find(|s| s.vsid.get() == *vsid);
-            let mut addresses = subnet.into_iter().flat_map(|s| &s.gateways);
-            let v4 = addresses.find_map(|address| match address {
-                IpAddr::V4(address) => Some(address.octets()),
-                IpAddr::V6(_) => None,
-            });
-            gateways.extend(v4.map(|gateway| (*vsid, gateway)));
+            let Some((_, subnet)) = Vsid::new(*vsid).and_then(|vsid| policy.subnet(vsid)) else {
+                continue;
+            };
+            if network.distributed_router {
+                gateways.insert(*vsid, subnet.gateways.clone());
+            }
+            prefixes.insert(*vsid, subnet.prefixes.clone());
         }
-        Self::of(tables, gateways, tenants)
+        let hops = tables.underlay.iter();
+        let indexes: BTreeMap<Address, u32> = hops.map(|(index, hop)| (hop.pa, *index)).collect();
+        let receivers = receivers(policy, &Scope::of(policy, host)).into_iter();
+        let receivers = receivers.map(|(vsid, pas)| {
+            let found = pas.iter().filter_map(|pa| indexes.get(&(*pa).into()));
+            (vsid.get(), found.copied().collect())
+        });
+        let receivers = receivers.collect();
+        Self {
+            prefixes,
+            receivers,
+            ..Self::of(tables, gateways, tenants)
+        }
+    }
+}
+
+const fn ipv6(prefix: &IpNet) -> Option<Ipv6Net> {
+    match prefix {
+        IpNet::V6(prefix) => Some(*prefix),
+        IpNet::V4(_) => None,
     }
 }
 
@@ -97,6 +136,8 @@ pub struct Tenant {
 pub struct Shared {
     directory: RwLock<Arc<Directory>>,
     in_use: Mutex<InUse>,
+    /// Addresses that ports claim.
+    pub learning: Learning,
 }
 
 impl Shared {
@@ -105,6 +146,7 @@ impl Shared {
         Self {
             directory: RwLock::default(),
             in_use: Mutex::new(in_use),
+            learning: Learning::default(),
         }
     }
 
@@ -141,3 +183,6 @@ pub struct Ask {
     /// The VSID in which it was asked.
     pub vsid: u32,
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use etherparse::{IpFragOffset, Ipv4Header, Ipv4Options};
 /// Fragments begin at multiples of this.
 const UNIT: usize = 8;
 
-/// Whether the sender forbids to cut the frame's packet; also what cannot be cut is.
+/// Whether the frame's packet may not be cut: its sender forbids it, or it is no IPv4. An IPv6 packet
+/// is cut by nobody but its source (RFC 8200, section 5).
 pub fn forbidden(frame: &[u8]) -> bool {
     let header = frame.get(ether::LEN..).map(Ipv4Header::from_slice);
     !matches!(header, Some(Ok((header, _))) if !header.dont_fragment)
@@ -143,6 +144,9 @@ mod tests {
         assert!(cut(&frame[..100], 576).is_none(), "not whole");
         frame[14 + 6] |= 0x40;
         assert!(forbidden(&frame) && cut(&frame, 576).is_none());
+        let ipv6 = crate::slowpath::testing::udp("2001:db8::5", "2001:db8::7", 1400);
+        assert!(forbidden(&ipv6) && cut(&ipv6, 1280).is_none());
+        assert!(forbidden(&[]) && forbidden(&ipv6[..20]));
     }
 
     #[test]

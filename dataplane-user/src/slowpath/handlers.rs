@@ -1,40 +1,44 @@
 //! What is done about each reason for which a program leaves a packet to user space. All of it is
-//! here; the programs' own decision function says what the packet is.
+//! here and below; the programs' own decision function says what the packet is.
 
-use dataplane_common::forward::parse::Frame as _;
+use std::net::IpAddr;
+
 use dataplane_common::{
-    abi::{
-        lookup::LookupKey,
-        pa,
-        upcall::{Task, UpcallHeader},
-        vport::Vport,
-    },
+    abi::{flood::Flood, lookup::LookupKey, upcall::UpcallHeader},
     forward::{
-        self, Halt, Tables, ingress,
-        parse::{self, Headers, Net},
+        self, Halt, Tables,
+        outer::{self, OuterIp, Tunnel},
+        parse::{self, Frame as _, Headers},
     },
+    id::Address,
     punt::Punt,
     reason::DropReason,
-    wire::{
-        ether::{self, EthHeader},
-        gre::GreHeader,
-        ipv4::{self, Ipv4Header},
-        outer::{self, MTU_COST},
-    },
+    wire::gre::GreHeader,
 };
 
 use super::{
+    counts::UNDERLAY,
     directory::{Ask, Directory},
-    fragment,
-    icmp::{self, Gateway},
+    icmp::Told,
+    learn::{self, Found},
+    spread::spread,
     upcall::{Bytes, Origin, Upcall},
 };
+
+mod asked;
+mod refused;
+
+use refused::{oversize, refused};
 
 /// What a packet needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Handled {
     /// It waits until somebody answers.
     Wait(Ask),
+    /// It waits until its sender has the address that it claims.
+    Learn(Found),
+    /// A lease, if it is one, is noted; the packet does not wait for that.
+    Lease(Option<Found>, Act),
     /// Nothing more.
     Now(Act),
 }
@@ -44,6 +48,8 @@ pub enum Handled {
 pub enum Act {
     /// These frames go on as if the port had sent them, or the uplink received them.
     Again(Vec<Vec<u8>>),
+    /// The sender gets this frame in answer.
+    Answer(UpcallHeader, Vec<u8>),
     /// The sender gets this frame, and the packet is dropped.
     Tell {
         /// Header and frame for the sender's port.
@@ -51,13 +57,17 @@ pub enum Act {
         /// Why the packet is dropped.
         reason: DropReason,
     },
+    /// Each of these receives the frame.
+    Spread(Vec<UpcallHeader>, Vec<u8>),
+    /// The path to the PA carries no more than so many bytes, says the underlay.
+    Narrow(IpAddr, u16),
     /// It is dropped.
     Drop(DropReason),
 }
 
 impl Act {
     /// The packet goes on as it came.
-    fn again(upcall: &Upcall) -> Self {
+    pub(super) fn again(upcall: &Upcall) -> Self {
         Self::Again(vec![upcall.frame.clone()])
     }
 }
@@ -68,45 +78,94 @@ const fn drop_for(reason: DropReason) -> Handled {
 
 /// Decides about a packet.
 pub fn handle(directory: &Directory, upcall: &Upcall) -> Handled {
-    match upcall.punt {
-        Punt::Miss => miss(directory, upcall),
-        Punt::SourceMiss => source_miss(directory, upcall),
-        Punt::Oversize => Handled::Now(oversize(directory, upcall)),
+    let act = match upcall.punt {
+        Punt::Miss => return miss(directory, upcall),
+        Punt::SourceMiss => return source_miss(directory, upcall),
+        Punt::Oversize => oversize(directory, upcall),
         // The way here cut the super-packet into segments, which bear no marks.
-        Punt::Encapsulated => Handled::Now(Act::again(upcall)),
+        Punt::Encapsulated => Act::again(upcall),
+        Punt::TtlExceeded => {
+            let reason = DropReason::TtlExceeded;
+            refused(directory, upcall, Told::TimeExceeded, reason)
+        }
+        Punt::ToGateway => {
+            let reason = DropReason::GatewayBound;
+            refused(directory, upcall, Told::PortUnreachable, reason)
+        }
+        Punt::Neighbour => asked::neighbour(directory, upcall),
+        Punt::RouterSolicit => asked::advertise(directory, upcall),
+        // An uplink's queue does not say why: what programs copy is here for its source.
+        Punt::Wide if !is_wide(directory, upcall) => return source_miss(directory, upcall),
+        Punt::Wide => spread(directory, upcall),
+        Punt::PathMtu => path_mtu(directory, upcall),
+        Punt::Learn => return learned(directory, upcall),
+        Punt::DhcpAck => return acknowledged(directory, upcall),
+    };
+    Handled::Now(act)
+}
+
+/// The sender claims an address.
+fn learned(directory: &Directory, upcall: &Upcall) -> Handled {
+    match learn::sent(directory, upcall) {
+        Ok(found) => Handled::Learn(found),
+        Err(reason) => drop_for(reason),
     }
 }
 
-/// Decides about a packet whose question is answered: what the path to the answer does not carry
-/// needs not come here a second time.
+/// A DHCP server answers; from an uplink, perhaps one that nobody has a record of.
+fn acknowledged(directory: &Directory, upcall: &Upcall) -> Handled {
+    match learn::acknowledged(directory, upcall) {
+        Ok((found, to, frame)) => Handled::Lease(found, Act::Spread(vec![to], frame)),
+        Err(Halt {
+            punt: Some(Punt::SourceMiss),
+            ..
+        }) => source_miss(directory, upcall),
+        Err(Halt { punt: Some(_), .. }) => Handled::Now(Act::again(upcall)),
+        Err(halt) => drop_for(halt.reason),
+    }
+}
+
+/// Decides about a packet whose question is answered: what is left to user space for another reason
+/// too, now that the answer is there, needs not come here a second time.
 pub fn go_on(directory: &Directory, upcall: &Upcall) -> Act {
     match upcall.origin {
-        Origin::Port(..) => oversize(directory, upcall),
+        Origin::Port(..) => match next(directory, upcall) {
+            Some(Punt::TtlExceeded) => {
+                let reason = DropReason::TtlExceeded;
+                refused(directory, upcall, Told::TimeExceeded, reason)
+            }
+            Some(Punt::Neighbour) => asked::neighbour(directory, upcall),
+            _ => oversize(directory, upcall),
+        },
         Origin::Uplink(_) => Act::again(upcall),
     }
 }
 
+/// Why the program would leave the port's packet to user space, had it the whole table.
+fn next(directory: &Directory, upcall: &Upcall) -> Option<Punt> {
+    let port = upcall.port(directory)?;
+    let headers = headers(&upcall.frame, 0).ok()?;
+    let decided = forward::egress(&directory.tables, port, &headers);
+    decided.err()?.punt
+}
+
 /// The routing domain whose packet it is, and who pays for it; or why it is nobody's.
 pub fn whose(directory: &Directory, upcall: &Upcall) -> Result<u32, DropReason> {
-    let frame = Bytes(&upcall.frame);
-    match upcall.origin {
-        Origin::Port(..) => {
-            let port = upcall.port(directory);
-            port.map(|port| port.rdid).ok_or(DropReason::PortUnknown)
-        }
-        Origin::Uplink(_) => {
-            let ip: Option<Ipv4Header> = frame.load(ether::LEN);
-            let gre: Option<GreHeader> = frame.load(ether::LEN + ipv4::LEN);
-            let (ip, gre) = ip.zip(gre).ok_or(DropReason::Truncated)?;
-            let subnet = directory.tables.subnet(gre.vsid_bits());
-            let subnet = subnet.ok_or(DropReason::VsidUnknown)?;
-            // Whoever is no NVE of ours may ask for nothing.
-            if directory.has_peer(&pa::from_v4(ip.src)) {
-                Ok(subnet.rdid)
-            } else {
-                Err(DropReason::PaMismatch)
-            }
-        }
+    if let Origin::Port(..) = upcall.origin {
+        let port = upcall.port(directory);
+        return port.map(|port| port.rdid).ok_or(DropReason::PortUnknown);
+    }
+    if upcall.punt == Punt::PathMtu {
+        return Ok(UNDERLAY);
+    }
+    let (ip, gre, _) = outer_headers(&upcall.frame).ok_or(DropReason::Truncated)?;
+    let subnet = directory.tables.subnet(gre.vsid_bits());
+    let subnet = subnet.ok_or(DropReason::VsidUnknown)?;
+    // Whoever is no NVE of ours may ask for nothing.
+    if directory.has_peer(ip.src) {
+        Ok(subnet.rdid)
+    } else {
+        Err(DropReason::PaMismatch)
     }
 }
 
@@ -120,97 +179,79 @@ fn miss(directory: &Directory, upcall: &Upcall) -> Handled {
     let Some(port) = upcall.port(directory) else {
         return drop_for(DropReason::PortUnknown);
     };
-    match addresses(&upcall.frame, 0) {
-        Ok((_, ca)) => Handled::Wait(ask(port.rdid, port.vsid, ca)),
+    match headers(&upcall.frame, 0) {
+        Ok(headers) if headers.kind.asks() => {
+            Handled::Wait(ask(port.rdid, port.vsid, headers.target))
+        }
+        Ok(headers) => Handled::Wait(ask(port.rdid, port.vsid, headers.dst)),
         Err(reason) => drop_for(reason),
     }
 }
 
 /// The inner source CA of a packet from the underlay is asked about.
 fn source_miss(directory: &Directory, upcall: &Upcall) -> Handled {
-    let frame = Bytes(&upcall.frame);
-    let (Some(ip), Some(gre)) = (
-        frame.load::<Ipv4Header>(ether::LEN),
-        frame.load::<GreHeader>(ether::LEN + ipv4::LEN),
-    ) else {
-        return drop_for(DropReason::Truncated);
-    };
-    let inner = frame.load::<EthHeader>(outer::LEN);
-    let tunnel = match ingress::tunnel(&directory.tables, &ip, &gre, inner) {
-        Ok(tunnel) => tunnel,
-        Err(reason) => return drop_for(reason),
-    };
-    match addresses(&upcall.frame, outer::LEN) {
-        Ok((ca, _)) => Handled::Wait(ask(tunnel.rdid, tunnel.vsid, ca)),
+    match tunnelled(directory, &upcall.frame) {
+        Ok((tunnel, headers)) => Handled::Wait(ask(tunnel.rdid, tunnel.vsid, headers.src)),
         Err(reason) => drop_for(reason),
     }
 }
 
-/// A packet that the path does not carry is cut before it is encapsulated; or, where the sender forbids that, the sender is told.
-fn oversize(directory: &Directory, upcall: &Upcall) -> Act {
-    const REFUSED: Act = Act::Drop(DropReason::MtuExceeded);
-    let (Origin::Port(ifindex, _), Some(port)) = (upcall.origin, upcall.port(directory)) else {
-        return Act::Drop(DropReason::PortUnknown);
-    };
-    let Some(mtu) = path_mtu(directory, port, &upcall.frame) else {
-        // It fits, as the tables are now.
-        return Act::again(upcall);
-    };
-    if !fragment::forbidden(&upcall.frame) {
-        return fragment::cut(&upcall.frame, mtu).map_or(REFUSED, Act::Again);
+/// Whether a broadcast has more receivers than programs make copies for. Of a port's that was so
+/// when it came.
+fn is_wide(directory: &Directory, upcall: &Upcall) -> bool {
+    if let Origin::Port(..) = upcall.origin {
+        return true;
     }
-    let Some(ca) = directory.gateways.get(&port.vsid).copied() else {
-        return REFUSED;
+    let flood = tunnelled(directory, &upcall.frame).ok();
+    let flood = flood.and_then(|(tunnel, _)| directory.tables.flood(tunnel.vsid));
+    flood.is_some_and(Flood::is_wide)
+}
+
+/// The tunnel of a frame from the underlay, and the headers inside.
+pub(super) fn tunnelled(
+    directory: &Directory,
+    frame: &[u8],
+) -> Result<(Tunnel, Headers), DropReason> {
+    let (ip, gre, inner) = outer_headers(frame).ok_or(DropReason::Truncated)?;
+    let tunnel = outer::tunnel(&directory.tables, &ip, &gre, inner)?;
+    let headers = headers(frame, tunnel.outer_len())?;
+    Ok((tunnel, headers))
+}
+
+/// The outer IP header, GRE, and the inner `EtherType`.
+fn outer_headers(frame: &[u8]) -> Option<(OuterIp, GreHeader, u32)> {
+    let frame = Bytes(frame);
+    let ip = outer::ip(&frame)?;
+    let at = outer::gre_offset(&ip).ok()?;
+    Some((ip, frame.load(at)?, outer::inner_ethertype(&frame, at)))
+}
+
+/// The underlay says that a packet of ours was too big: believed if it quotes one that we may have
+/// sent, from a PA of ours to one of another host, in a VSID that has ports here.
+fn path_mtu(directory: &Directory, upcall: &Upcall) -> Act {
+    const FORGED: Act = Act::Drop(DropReason::PaMismatch);
+    let Some(told) = super::path_mtu::quoted(&upcall.frame) else {
+        return FORGED;
     };
-    let gateway = Gateway {
-        mac: port.gateway_mac,
-        ca,
-    };
-    let Some(frame) = icmp::fragmentation_needed(&upcall.frame, gateway, mtu) else {
-        return REFUSED;
-    };
-    let header = UpcallHeader::new(Task::Deliver, ifindex, port.slot, 0);
-    Act::Tell {
-        frame: (header, frame),
-        reason: DropReason::MtuExceeded,
+    let ours = directory.tables.is_local_pa(told.ours.into());
+    let known = directory.has_peer(told.pa.into());
+    if ours && known && directory.tables.subnet(told.vsid).is_some() {
+        Act::Narrow(told.pa, told.mtu)
+    } else {
+        FORGED
     }
 }
 
-/// The largest packet that the path to the frame's destination carries; `None`: the decision finds
-/// that the frame fits.
-fn path_mtu(directory: &Directory, port: &Vport, frame: &[u8]) -> Option<u16> {
-    let headers = headers(frame, 0).ok()?;
-    let decided = forward::egress(&directory.tables, port, &headers);
-    let Err(Halt {
-        punt: Some(Punt::Oversize),
-        ..
-    }) = decided
-    else {
-        return None;
-    };
-    let Net::Ipv4 { header, .. } = headers.net else {
-        return None;
-    };
-    let record = directory.tables.lookup(port.rdid, header.dst)?;
-    let hop = directory.tables.next_hop(record.pa_index)?;
-    hop.path_mtu.checked_sub(MTU_COST)
-}
-
-/// Source and destination CA; of ARP, the sender's and the one that it asks about.
-fn addresses(frame: &[u8], offset: usize) -> Result<([u8; 4], [u8; 4]), DropReason> {
-    Ok(match headers(frame, offset)?.net {
-        Net::Ipv4 { header, .. } => (header.src, header.dst),
-        Net::Arp(arp) => (arp.sender, arp.target),
-    })
-}
-
-fn headers(frame: &[u8], offset: usize) -> Result<Headers, DropReason> {
+pub(super) fn headers(frame: &[u8], offset: usize) -> Result<Headers, DropReason> {
     parse::headers(&Bytes(frame), offset)
 }
 
-const fn ask(rdid: u32, vsid: u32, ca: [u8; 4]) -> Ask {
+const fn ask(rdid: u32, vsid: u32, ca: Address) -> Ask {
     Ask {
         key: LookupKey { rdid, ca },
         vsid,
     }
 }
+
+#[cfg(test)]
+mod tests;

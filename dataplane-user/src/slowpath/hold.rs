@@ -8,10 +8,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dataplane_common::id::Address;
 use dataplane_common::reason::DropReason;
 
 /// What is asked about: index of the routing domain, and CA.
-pub type Question = (u32, [u8; 4]);
+pub type Question = (u32, Address);
+
+/// What a packet waits for.
+pub trait Awaited: Copy + Ord {
+    /// Whose room it takes: index of the routing domain.
+    fn tenant(&self) -> u32;
+}
+
+impl Awaited for Question {
+    fn tenant(&self) -> u32 {
+        self.0
+    }
+}
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +58,11 @@ pub enum Entered {
     Behind,
 }
 
-/// The room. `P` is a packet.
+/// The room. `P` is a packet, and `Q` what it waits for.
 #[derive(Debug)]
-pub struct Hold<P> {
+pub struct Hold<P, Q = Question> {
     limits: Limits,
-    waiting: BTreeMap<Question, Queue<P>>,
+    waiting: BTreeMap<Q, Queue<P>>,
     /// Packets by routing domain.
     tenants: BTreeMap<u32, usize>,
     all: usize,
@@ -64,7 +77,7 @@ struct Queue<P> {
     packets: VecDeque<P>,
 }
 
-impl<P> Hold<P> {
+impl<P, Q: Awaited> Hold<P, Q> {
     /// An empty room.
     pub const fn new(limits: Limits) -> Self {
         Self {
@@ -96,6 +109,11 @@ impl<P> Hold<P> {
         &self.tenants
     }
 
+    /// What is waited for.
+    pub fn awaited(&self) -> impl Iterator<Item = Q> {
+        self.waiting.keys().copied()
+    }
+
     /// Questions that are asked.
     pub fn questions(&self) -> usize {
         self.waiting.len()
@@ -104,11 +122,12 @@ impl<P> Hold<P> {
     /// Lets a packet wait; gives it back with the reason where there is no room.
     pub fn enter(
         &mut self,
-        question: Question,
+        question: Q,
         packet: P,
         now: Instant,
     ) -> Result<Entered, (P, DropReason)> {
-        let tenant = self.tenants.get(&question.0).copied().unwrap_or(0);
+        let whose = question.tenant();
+        let tenant = self.tenants.get(&whose).copied().unwrap_or(0);
         let queued = self.waiting.get(&question).map_or(0, |q| q.packets.len());
         let limits = self.limits;
         // What is free bounds each tenant, too, so that some always is for one that holds nothing.
@@ -118,7 +137,7 @@ impl<P> Hold<P> {
         }
         self.all += 1;
         self.oldest.get_or_insert(now);
-        *self.tenants.entry(question.0).or_default() += 1;
+        *self.tenants.entry(whose).or_default() += 1;
         let entered = if queued == 0 {
             Entered::First
         } else {
@@ -133,22 +152,22 @@ impl<P> Hold<P> {
     }
 
     /// Whoever waited for this answer, in the order in which they came.
-    pub fn answer(&mut self, question: Question) -> VecDeque<P> {
+    pub fn answer(&mut self, question: Q) -> VecDeque<P> {
         let Some(queue) = self.waiting.remove(&question) else {
             return VecDeque::new();
         };
-        self.gone(question.0, queue.packets.len());
+        self.gone(question.tenant(), queue.packets.len());
         queue.packets
     }
 
     /// Whoever waited too long.
-    pub fn expired(&mut self, now: Instant) -> Vec<(Question, VecDeque<P>)> {
+    pub fn expired(&mut self, now: Instant) -> Vec<(Q, VecDeque<P>)> {
         let over = |since: Instant| now.saturating_duration_since(since) >= self.limits.time;
         if !self.oldest.is_some_and(over) {
             return Vec::new();
         }
         let late = |queue: &Queue<P>| over(queue.since);
-        let questions: Vec<Question> = self
+        let questions: Vec<Q> = self
             .waiting
             .iter()
             .filter(|(_, queue)| late(queue))

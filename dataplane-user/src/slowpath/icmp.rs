@@ -1,160 +1,166 @@
-//! "Fragmentation needed" (RFC 792, RFC 1191): what a tenant is told whose packet does not fit.
+//! What a gateway tells a tenant about a packet that it does not forward (RFC 792, RFC 1191,
+//! RFC 4443).
 
-use dataplane_common::{
-    id::Mac,
-    wire::{ether, ipv4},
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use dataplane_common::id::Mac;
 use etherparse::{
-    Icmpv4Type, IpDscp, IpHeaders, IpNumber, Ipv4Extensions, Ipv4Header, PacketBuilder, icmpv4,
-    icmpv4::DestUnreachableHeader,
+    Ethernet2Header, Icmpv4Type, Icmpv6Type, IpDscp, IpHeaders, IpNumber, Ipv4Extensions,
+    Ipv4Header, Ipv6Extensions, Ipv6Header, PacketBuilder, icmpv4, icmpv4::DestUnreachableHeader,
+    icmpv6,
 };
 
-/// What of the packet is quoted: an answer of 576 bytes in all (RFC 1812, section 4.3.2.3).
-const QUOTED: usize = 576 - ipv4::LEN - 8;
-const TTL: u8 = 64;
+use super::packet::{Packet, Part, is_host};
+
+/// Bytes of an answer over IPv4 at most (RFC 1812, section 4.3.2.3).
+const IPV4_ANSWER: usize = 576;
+/// Bytes of an answer over IPv6 at most, and the smallest MTU of a link (RFC 4443, section 2.4(c)).
+const IPV6_ANSWER: usize = 1280;
+/// Bytes of IP and ICMP headers in front of what is quoted.
+const IPV4_HEADERS: usize = 20 + 8;
+const IPV6_HEADERS: usize = 40 + 8;
+const HOP_LIMIT: u8 = 64;
 /// Precedence of network control (RFC 1812, section 4.3.2.5): DSCP CS6.
 const DSCP: u8 = 48;
 
 /// Who answers a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gateway {
+pub struct Gateway<A = IpAddr> {
     /// Its MAC in the routing domain.
     pub mac: Mac,
-    /// Its CA in the tenant's subnet.
-    pub ca: [u8; 4],
+    /// Its CA in the tenant's subnet, of the packet's family.
+    pub ca: A,
 }
 
-/// The answer to `frame`, a tenant's IPv4 frame with DF: the largest packet that fits is `mtu` bytes.
+/// What a tenant is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The packet may not be cut, and does not fit: the largest packet that does has so many bytes.
+    ///
+    /// Over IPv6 never less than 1280 is told: no link carries less (RFC 8200, section 5), and a
+    /// host takes no notice of less (RFC 8201, section 4).
+    TooBig(u16),
+    /// The packet's TTL or hop limit ended here.
+    TimeExceeded,
+    /// The gateway itself was meant, where nothing listens.
+    PortUnreachable,
+}
+
+/// The answer to `frame`, an untagged frame of a tenant.
 ///
-/// `None` where RFC 1122, section 3.2.2 forbids one: to an ICMP error, to a later fragment, to or
-/// from a group or nobody; and where the frame is no IPv4 packet.
-pub fn fragmentation_needed(frame: &[u8], gateway: Gateway, mtu: u16) -> Option<Vec<u8>> {
-    let (eth, packet) = frame.split_at_checked(ether::LEN)?;
-    let (header, payload) = Ipv4Header::from_slice(packet).ok()?;
-    if !may_be_answered(&header, payload) || eth.first()? & 1 == 1 {
+/// `None` where RFC 1122, section 3.2.2 or RFC 4443, section 2.4(e) forbid one: to an ICMP error or
+/// a redirect, to a later fragment over IPv4, to or from a group or nobody. RFC 4443 lets "too big"
+/// answer packets to groups, which a gateway does not route. `None` too where the frame is no IP
+/// packet, or one of the other family.
+pub fn answer(frame: &[u8], gateway: &Gateway, told: Told) -> Option<Vec<u8>> {
+    let (link, packet) = Packet::framed(frame)?;
+    if !may_be_answered(&link, &packet) {
         return None;
     }
-    let sender = eth.get(6..12)?.try_into().ok()?;
-    let total = usize::from(header.total_len);
-    let quoted = packet.get(..total.min(packet.len()).min(QUOTED))?;
-    let told = DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: mtu };
-    let answer = PacketBuilder::ethernet2(gateway.mac.0, sender)
-        .ip(IpHeaders::Ipv4(
-            to(header.source, gateway)?,
-            Ipv4Extensions::default(),
-        ))
-        .icmpv4(Icmpv4Type::DestinationUnreachable(told));
-    let mut bytes = Vec::with_capacity(answer.size(quoted.len()));
-    answer.write(&mut bytes, quoted).ok()?;
+    let builder = PacketBuilder::ethernet2(gateway.mac.0, link.source);
+    let mut bytes = Vec::new();
+    match (gateway.ca, packet.source) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => builder
+            .ip(ipv4(from, to)?)
+            .icmpv4(icmpv4_type(told))
+            .write(&mut bytes, quoted(&packet, IPV4_ANSWER - IPV4_HEADERS)),
+        (IpAddr::V6(from), IpAddr::V6(to)) => builder
+            .ip(ipv6(from, to))
+            .icmpv6(icmpv6_type(told))
+            .write(&mut bytes, quoted(&packet, IPV6_ANSWER - IPV6_HEADERS)),
+        _ => return None,
+    }
+    .ok()?;
     Some(bytes)
 }
 
-fn may_be_answered(header: &Ipv4Header, payload: &[u8]) -> bool {
-    let first = header.fragment_offset.value() == 0;
-    let error = header.protocol == IpNumber::ICMP && payload.first().copied().is_none_or(is_error);
-    let [from, ..] = header.source;
-    let [to, ..] = header.destination;
-    let nobody = from == 0 || from == 127 || from >= 224;
-    first && !error && !nobody && to < 224
+/// The answer to `frame`, a tenant's IPv4 frame with DF: the largest packet that fits is `mtu` bytes.
+pub fn fragmentation_needed(frame: &[u8], gateway: Gateway<[u8; 4]>, mtu: u16) -> Option<Vec<u8>> {
+    let gateway = Gateway {
+        mac: gateway.mac,
+        ca: gateway.ca.into(),
+    };
+    answer(frame, &gateway, Told::TooBig(mtu))
 }
 
-/// Query messages may be answered.
-const fn is_error(kind: u8) -> bool {
-    matches!(
-        kind,
-        icmpv4::TYPE_DEST_UNREACH
-            | icmpv4::TYPE_SOURCE_QUENCH
-            | icmpv4::TYPE_REDIRECT
-            | icmpv4::TYPE_TIME_EXCEEDED
-            | icmpv4::TYPE_PARAMETER_PROBLEM
-    )
+fn may_be_answered(link: &Ethernet2Header, packet: &Packet<'_>) -> bool {
+    let stations = Mac(link.source).is_station() && !Mac(link.destination).is_group();
+    stations && is_host(packet.source) && is_host(packet.destination) && may_be_told_of(packet)
 }
 
-fn to(sender: [u8; 4], gateway: Gateway) -> Option<Ipv4Header> {
-    let mut header = Ipv4Header::new(0, TTL, IpNumber::ICMP, gateway.ca, sender).ok()?;
+/// Whether it is known to be no error: of a later fragment of ICMP it is not.
+fn may_be_told_of(packet: &Packet<'_>) -> bool {
+    let is_icmp = match packet.source {
+        IpAddr::V4(_) => packet.protocol == IpNumber::ICMP,
+        IpAddr::V6(_) => packet.protocol == IpNumber::IPV6_ICMP,
+    };
+    if packet.part == Part::Later {
+        return packet.source.is_ipv6() && !is_icmp;
+    }
+    let kind = packet.payload.first().copied();
+    !is_icmp || kind.is_some_and(|kind| !is_error(packet.source, kind))
+}
+
+const fn is_error(family: IpAddr, kind: u8) -> bool {
+    match family {
+        IpAddr::V4(_) => matches!(
+            kind,
+            icmpv4::TYPE_DEST_UNREACH
+                | icmpv4::TYPE_SOURCE_QUENCH
+                | icmpv4::TYPE_REDIRECT
+                | icmpv4::TYPE_TIME_EXCEEDED
+                | icmpv4::TYPE_PARAMETER_PROBLEM
+        ),
+        // The upper half are informational messages (RFC 4443, section 2.1).
+        IpAddr::V6(_) => kind < 128 || kind == icmpv6::TYPE_REDIRECT_MESSAGE,
+    }
+}
+
+fn quoted<'f>(packet: &Packet<'f>, room: usize) -> &'f [u8] {
+    packet.bytes.get(..room).unwrap_or(packet.bytes)
+}
+
+const fn icmpv4_type(told: Told) -> Icmpv4Type {
+    Icmpv4Type::DestinationUnreachable(match told {
+        Told::TooBig(next_hop_mtu) => DestUnreachableHeader::FragmentationNeeded { next_hop_mtu },
+        Told::PortUnreachable => DestUnreachableHeader::Port,
+        Told::TimeExceeded => {
+            return Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit);
+        }
+    })
+}
+
+fn icmpv6_type(told: Told) -> Icmpv6Type {
+    match told {
+        Told::TooBig(mtu) => Icmpv6Type::PacketTooBig {
+            mtu: u32::from(mtu).max(1280),
+        },
+        Told::PortUnreachable => {
+            Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port)
+        }
+        Told::TimeExceeded => Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded),
+    }
+}
+
+fn ipv4(from: Ipv4Addr, to: Ipv4Addr) -> Option<IpHeaders> {
+    let (from, to) = (from.octets(), to.octets());
+    let mut header = Ipv4Header::new(0, HOP_LIMIT, IpNumber::ICMP, from, to).ok()?;
     header.dscp = IpDscp::try_new(DSCP).ok()?;
     header.dont_fragment = false;
-    Some(header)
+    Some(IpHeaders::Ipv4(header, Ipv4Extensions::default()))
+}
+
+fn ipv6(from: Ipv6Addr, to: Ipv6Addr) -> IpHeaders {
+    let header = Ipv6Header {
+        traffic_class: DSCP << 2,
+        hop_limit: HOP_LIMIT,
+        next_header: IpNumber::IPV6_ICMP,
+        source: from.octets(),
+        destination: to.octets(),
+        ..Ipv6Header::default()
+    };
+    IpHeaders::Ipv6(header, Ipv6Extensions::default())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
-
-    const GATEWAY: Gateway = Gateway {
-        mac: Mac([2, 0xEE, 0, 0, 0, 1]),
-        ca: [10, 0, 0, 1],
-    };
-
-    fn udp(payload: usize) -> Vec<u8> {
-        let builder = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 5], [2, 0, 0, 0, 0, 7])
-            .ipv4([10, 0, 0, 5], [10, 0, 0, 7], 64)
-            .udp(1000, 2000);
-        let mut frame = Vec::new();
-        builder.write(&mut frame, &vec![7; payload]).unwrap();
-        frame
-    }
-
-    #[test]
-    fn an_independent_decoder_reads_it() {
-        let frame = udp(1400);
-        let answer = fragmentation_needed(&frame, GATEWAY, 1358).unwrap();
-        assert_eq!(answer.len(), ether::LEN + 576);
-        let sliced = SlicedPacket::from_ethernet(&answer).unwrap();
-        let Some(NetSlice::Ipv4(ip)) = &sliced.net else {
-            panic!("no IPv4")
-        };
-        let header = ip.header().to_header();
-        assert_eq!(
-            (header.source, header.destination),
-            ([10, 0, 0, 1], [10, 0, 0, 5])
-        );
-        assert_eq!(header.header_checksum, header.calc_header_checksum());
-        let Some(TransportSlice::Icmpv4(icmp)) = &sliced.transport else {
-            panic!("no ICMP")
-        };
-        assert_eq!(
-            icmp.icmp_type(),
-            Icmpv4Type::DestinationUnreachable(
-                icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu: 1358 }
-            )
-        );
-        assert_eq!(
-            icmp.checksum(),
-            icmp.icmp_type().calc_checksum(icmp.payload())
-        );
-        assert_eq!(icmp.payload(), &frame[14..14 + 548]);
-        assert_eq!(&answer[..6], &[2, 0, 0, 0, 0, 5]);
-    }
-
-    #[test]
-    fn what_must_not_be_answered_is_not() {
-        let frame = udp(1400);
-        let changed = |at: usize, byte: u8| {
-            let mut frame = frame.clone();
-            frame[at] = byte;
-            fragmentation_needed(&frame, GATEWAY, 1358)
-        };
-        assert!(changed(14 + 7, 1).is_none(), "later fragment");
-        assert!(changed(14 + 16, 224).is_none(), "to a group");
-        assert!(changed(14 + 12, 0).is_none(), "from nobody");
-        assert!(changed(0, 0xFF).is_none(), "broadcast frame");
-        assert!(changed(14, 0x65).is_none(), "no IPv4");
-        let mut icmp = frame.clone();
-        icmp[14 + 9] = 1;
-        icmp[34] = 3;
-        assert!(
-            fragmentation_needed(&icmp, GATEWAY, 1358).is_none(),
-            "an error"
-        );
-        icmp[34] = 8;
-        assert!(
-            fragmentation_needed(&icmp, GATEWAY, 1358).is_some(),
-            "a ping"
-        );
-        for len in 0..34 {
-            assert!(fragmentation_needed(&frame[..len], GATEWAY, 1358).is_none());
-        }
-    }
-}
+mod tests;

@@ -15,10 +15,12 @@ use hold::Limits as HoldLimits;
 
 use crate::policy::in_use::Lives;
 
+pub mod advertise;
 pub mod answers;
 pub mod budget;
 pub mod channel;
 pub mod counts;
+pub mod dhcp;
 pub mod directory;
 pub mod fragment;
 pub mod handlers;
@@ -26,13 +28,23 @@ pub mod health;
 pub mod hold;
 pub mod icmp;
 pub mod lane;
+pub mod learn;
+pub mod neighbour;
+pub mod packet;
+pub mod path_mtu;
+pub mod replicate;
 pub mod resolver;
 pub mod seats;
 pub mod service;
 pub mod socket;
+pub mod spread;
 pub mod station;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod upcall;
 pub mod worker;
+#[cfg(test)]
+pub(crate) mod world;
 
 /// What the slow path may take, as the settings say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

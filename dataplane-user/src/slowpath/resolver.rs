@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aya::maps::{HashMap, MapData, MapError};
+use aya::maps::MapError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dataplane_common::abi::lookup::{LookupEntry, LookupKey, LookupRecord};
 use rustix::fd::OwnedFd;
@@ -21,7 +21,10 @@ use super::{
     directory::{Ask, Shared},
     lane::ring,
 };
-use crate::{dataplane::commit, policy::in_use::Answer};
+use crate::{
+    dataplane::{commit, lookups::Lookups},
+    policy::in_use::Answer,
+};
 
 /// Questions that wait for the resolver; more than all queues' rooms have place for.
 const QUESTIONS: usize = 16_384;
@@ -95,9 +98,9 @@ pub trait Table: Send + Sync {
     fn idle(&self, key: &LookupKey) -> Duration;
 }
 
-impl Table for HashMap<MapData, LookupKey, LookupEntry> {
+impl Table for Lookups {
     fn put(&mut self, key: LookupKey, record: LookupRecord) -> Result<(), MapError> {
-        self.insert(key, commit::entry(record), 0)
+        self.insert(&key, commit::entry(record))
     }
 
     fn remove(&mut self, key: &LookupKey) -> Result<(), MapError> {
@@ -105,7 +108,7 @@ impl Table for HashMap<MapData, LookupKey, LookupEntry> {
     }
 
     fn idle(&self, key: &LookupKey) -> Duration {
-        let Ok(entry) = self.get(key, 0) else {
+        let Ok(entry) = self.get(key) else {
             return Duration::MAX;
         };
         let units = commit::second().wrapping_sub(entry.stamp);

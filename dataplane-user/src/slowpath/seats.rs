@@ -14,7 +14,7 @@ use dataplane_common::abi::upcall::{PAIR, QUEUES, UPLINKS_LEN};
 use super::{
     Limits,
     health::{Health, Seat},
-    lane::{Lane, Returned},
+    lane::{Lane, Returned, ring},
     station::{Station, bell},
     worker::{Office, Queue},
 };
@@ -148,6 +148,16 @@ impl Seats {
         let all = self.stations.iter();
         all.map(|(seat, station)| (*seat, station.health()))
             .collect()
+    }
+
+    /// The way to the programs.
+    pub const fn lane(&self) -> &Lane {
+        &self.lane.0
+    }
+
+    /// Has the upcall pair's worker look at what waits.
+    pub fn wake(&self) {
+        ring(&self.pair_bell);
     }
 
     /// Ends every worker and its socket; others take their places. How many there are.

@@ -7,6 +7,7 @@ use dataplane_common::abi::lookup::LookupKey;
 
 use super::{
     Limits,
+    advertise::Advertiser,
     counts::Counts,
     directory::{Directory, Shared, Tenant},
     resolver::{self, Table},
@@ -14,16 +15,12 @@ use super::{
     worker::Office,
 };
 use crate::{
-    dataplane::{
-        Error,
-        layout::{LOOKUP, Layout},
-        load::MAPS_FOLDER,
-        maps::Maps,
-    },
+    dataplane::{Error, layout::Layout, load::MAPS_FOLDER, lookups::Lookups},
     policy::{
         in_use::{Change, InUse},
         table_image::TableImage,
     },
+    underlay::path_mtu,
 };
 
 /// Entries that one look at what is idle is about: it holds the resolver up, and packets wait for
@@ -37,6 +34,7 @@ pub struct SlowPath {
     limits: Limits,
     shared: Arc<Shared>,
     table: Box<dyn Table>,
+    advertiser: Advertiser,
     counts: Arc<Counts>,
     /// The workers.
     pub seats: Seats,
@@ -47,13 +45,13 @@ pub struct SlowPath {
 impl SlowPath {
     /// On the pinned maps of a loaded dataplane. Nobody is served until there is a policy
     /// ([`SlowPath::follow`]) and a socket ([`Seats::seat`]).
-    pub fn new(limits: Limits, pin: &Path) -> Result<Self, Error> {
-        let map = pin.join(MAPS_FOLDER).join(LOOKUP);
-        let room = Layout::room(&map).unwrap_or(0);
+    pub fn new(limits: Limits, pin: &Path, paths: path_mtu::Teller) -> Result<Self, Error> {
+        let maps = pin.join(MAPS_FOLDER);
+        let room = Layout::room(&maps.join("LOOKUP")).unwrap_or(0);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let open = || {
-            Maps::lookup_at(&map).map_err(|source| Error::Map {
-                map: LOOKUP,
+            Lookups::pinned(&maps).map_err(|source| Error::Map {
+                map: "LOOKUP",
                 source,
             })
         };
@@ -65,6 +63,7 @@ impl SlowPath {
             shared: shared.clone(),
             counts: counts.clone(),
             questions,
+            paths,
         };
         Ok(Self {
             limits,
@@ -72,6 +71,7 @@ impl SlowPath {
             counts,
             shared,
             table: Box::new(open()?),
+            advertiser: Advertiser::default(),
             ready: false,
         })
     }
@@ -141,6 +141,27 @@ impl SlowPath {
         }
         self.ready = true;
         failed.map_or(Ok(changes.len()), Err)
+    }
+
+    /// What it shares with its threads.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Takes note of the tables that the programs have: whoever waits for an address goes on.
+    pub fn settle(&self, image: &TableImage) {
+        if self.shared.learning.settle(image) {
+            self.seats.wake();
+        }
+    }
+
+    /// Tells the ports of subnets with `routerAdvertisement` of their gateway, as often as is due.
+    pub fn advertise(&mut self) {
+        let directory = self.shared.directory();
+        for told in self.advertiser.due(&directory, Instant::now()) {
+            // Without room on the lane, who looks for a router is answered.
+            let _ = self.seats.lane().put(told);
+        }
     }
 
     /// Whether there is a policy to decide by.

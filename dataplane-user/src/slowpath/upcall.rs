@@ -7,9 +7,12 @@ use dataplane_common::{
         upcall::{self, Task, UpcallHeader},
         vport::Vport,
     },
-    forward::{Tables, parse::Frame},
+    forward::{
+        Tables, outer,
+        parse::{self, Frame},
+    },
     punt::Punt,
-    wire::Wire,
+    wire::{Wire, gre, ipv4},
 };
 
 use super::directory::Directory;
@@ -37,10 +40,12 @@ pub struct Upcall {
 }
 
 impl Upcall {
-    /// Takes a frame that an uplink's queue gave away: only a source without a record is left so.
+    /// Takes a frame that an uplink's queue gave away. It bears no reason; it shows it: what is no
+    /// GRE tells of a path, a broadcast is to be spread, an answer of a DHCP server is to be read,
+    /// and of anything else the source has no record.
     pub fn raw(bytes: &[u8], since: Instant, ifindex: u32) -> Self {
         Self {
-            punt: Punt::SourceMiss,
+            punt: punt_of(bytes),
             origin: Origin::Uplink(ifindex),
             since,
             frame: bytes.to_vec(),
@@ -96,6 +101,22 @@ impl Upcall {
     }
 }
 
+fn punt_of(frame: &[u8]) -> Punt {
+    let frame = Bytes(frame);
+    let Some(ip) = outer::ip(&frame) else {
+        return Punt::SourceMiss;
+    };
+    if ip.protocol != ipv4::GRE {
+        return Punt::PathMtu;
+    }
+    let inner = outer::gre_offset(&ip).map(|at| at + gre::LEN);
+    match inner.and_then(|at| parse::headers(&frame, at)) {
+        Ok(headers) if headers.eth.dst.is_group() => Punt::Wide,
+        Ok(headers) if headers.is_from_dhcp_server() => Punt::DhcpAck,
+        Ok(_) | Err(_) => Punt::SourceMiss,
+    }
+}
+
 /// A frame in memory, for the decision to read.
 pub struct Bytes<'f>(pub &'f [u8]);
 
@@ -114,3 +135,6 @@ impl Frame for Bytes<'_> {
         Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
     }
 }
+
+#[cfg(test)]
+mod tests;

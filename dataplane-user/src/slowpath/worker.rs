@@ -14,6 +14,8 @@ use std::{
 use crossbeam_channel::{Receiver, Sender};
 use dataplane_common::reason::DropReason;
 
+use crate::underlay::path_mtu;
+
 use super::{
     answers::AnswerLimit,
     budget::Budgets,
@@ -28,6 +30,9 @@ use super::{
 };
 
 mod give_back;
+mod learning;
+
+pub use learning::Awaits;
 
 /// The thread looks at what waits too long at least so often.
 const LOOK: Duration = Duration::from_millis(100);
@@ -55,6 +60,8 @@ pub struct Office {
     pub counts: Arc<Counts>,
     /// Who is asked.
     pub questions: Sender<Question>,
+    /// Who is told what the underlay says of paths.
+    pub paths: path_mtu::Teller,
 }
 
 /// Rings when an answer is there or when the thread is to stop.
@@ -83,7 +90,9 @@ pub struct Worker<C> {
     queue: Queue,
     office: Office,
     control: Control,
-    hold: Hold<Upcall>,
+    hold: Hold<Upcall, Awaits>,
+    /// Which of the tables with learned addresses was last seen.
+    learned: u64,
     budgets: Budgets,
     answered: AnswerLimit,
     reply: Reply,
@@ -98,7 +107,7 @@ impl<C: Channel> Worker<C> {
         (channel, queue): (C, Queue),
         office: Office,
         control: Control,
-        (hold, budgets): (Hold<Upcall>, Budgets),
+        (hold, budgets): (Hold<Upcall, Awaits>, Budgets),
     ) -> Self {
         let (reply, answers) = Reply::new(control.bell.clone());
         Self {
@@ -107,6 +116,7 @@ impl<C: Channel> Worker<C> {
             office,
             control,
             hold,
+            learned: 0,
             budgets,
             answered: AnswerLimit::new(Instant::now()),
             reply,
@@ -117,7 +127,10 @@ impl<C: Channel> Worker<C> {
 
     /// Runs until it is told to stop, or the socket fails. `tell` gets, from time to time, the
     /// account of the shared memory, what waits, and how many packets the kernel had no room for.
-    pub fn run(&mut self, mut tell: impl FnMut(Account, &Hold<Upcall>, u64)) -> io::Result<End> {
+    pub fn run(
+        &mut self,
+        mut tell: impl FnMut(Account, &Hold<Upcall, Awaits>, u64),
+    ) -> io::Result<End> {
         let mut told: Option<Instant> = None;
         while !self.control.stop.load(Ordering::Relaxed) {
             if self.control.restart.swap(false, Ordering::Relaxed) {
@@ -162,6 +175,7 @@ impl<C: Channel> Worker<C> {
         // Nothing to read: it did not ring.
         let _ = rustix::io::read(&*self.control.bell, &mut [0; 8]);
         let directory = self.office.shared.directory();
+        self.settle(&directory);
         self.receive(now);
         while let Some(upcall) = self.batch.pop_front() {
             self.take(&directory, upcall, now);
@@ -199,12 +213,14 @@ impl<C: Channel> Worker<C> {
         }
         match handlers::handle(directory, &upcall) {
             Handled::Wait(ask) => self.wait(directory, upcall, ask, now),
+            Handled::Learn(found) => self.learn(directory, upcall, &found, now),
+            Handled::Lease(found, act) => self.lease(directory, &upcall, (found, act), now),
             Handled::Now(act) => self.act(directory, &upcall, act),
         }
     }
 
     fn wait(&mut self, directory: &Directory, upcall: Upcall, ask: Ask, now: Instant) {
-        let question = (ask.key.rdid, ask.key.ca);
+        let question = Awaits::Answer(ask.key.rdid, ask.key.ca);
         match self.hold.enter(question, upcall, now) {
             Ok(Entered::Behind) => {}
             Ok(Entered::First) => {
@@ -228,7 +244,7 @@ impl<C: Channel> Worker<C> {
     /// The table has the answer: whoever waited for it goes on, in order.
     fn release(&mut self, directory: &Directory, answered: Answered) {
         let Ask { key, .. } = answered.ask;
-        for upcall in self.hold.answer((key.rdid, key.ca)) {
+        for upcall in self.hold.answer(Awaits::Answer(key.rdid, key.ca)) {
             let act = match (answered.outcome, upcall.origin) {
                 (Outcome::Written, _) => handlers::go_on(directory, &upcall),
                 (Outcome::Nobody, Origin::Port(..)) => Act::Drop(DropReason::NoLookupRecord),

@@ -1,3 +1,5 @@
+use dataplane_common::id::Address;
+
 use super::*;
 
 const LIMITS: Limits = Limits {
@@ -7,8 +9,8 @@ const LIMITS: Limits = Limits {
     time: Duration::from_millis(500),
 };
 
-fn ca(last: u8) -> [u8; 4] {
-    [10, 0, 0, last]
+fn ca(last: u8) -> Address {
+    Address::v4([10, 0, 0, last])
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn there_is_room_for_one_that_holds_nothing_however_many_hold_much() {
     let (mut hold, now) = (Hold::new(limits), Instant::now());
     for tenant in 0..6 {
         for last in 0..100 {
-            let _ = hold.enter((tenant, [10, 0, 0, last]), (), now);
+            let _ = hold.enter((tenant, ca(last)), (), now);
         }
         let held = hold.tenants().get(&tenant).copied();
         assert!(held.is_some_and(|held| held > 0), "{tenant}: {held:?}");

@@ -82,6 +82,7 @@ fn desk() -> (
             shared,
             counts: Arc::new(Counts::default()),
             questions,
+            paths: crate::underlay::path_mtu::channel().0,
         },
         control,
         limits: Limits::DEFAULT,

@@ -5,11 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dataplane_common::{abi::upcall::UpcallHeader, reason::DropReason};
+use dataplane_common::{
+    abi::upcall::{Task, UpcallHeader},
+    reason::DropReason,
+};
 
 use super::{Queue, SENDING, Worker};
 use crate::slowpath::{
     channel::Channel,
+    counts::UNDERLAY,
     directory::Directory,
     handlers::{self, Act},
     lane::Returned,
@@ -28,7 +32,51 @@ impl<C: Channel> Worker<C> {
                 self.tell(directory, upcall, frame);
                 self.drop(directory, upcall, reason);
             }
+            Act::Answer(header, frame) => {
+                // Who gets none asks again.
+                if self.tell(directory, upcall, (header, frame)) {
+                    self.consume(directory, upcall);
+                } else {
+                    self.drop(directory, upcall, DropReason::PuntRate);
+                }
+            }
+            Act::Spread(headers, frame) => self.spread(directory, upcall, &headers, &frame),
+            Act::Narrow(pa, mtu) => {
+                // Full of the like, the agent has enough to do; the next packet says it again.
+                let _ = self.office.paths.try_send((pa, mtu));
+                self.consume(directory, upcall);
+            }
             Act::Drop(reason) => self.drop(directory, upcall, reason),
+        }
+    }
+
+    /// Copies of a broadcast, which the programs count.
+    fn spread(
+        &mut self,
+        directory: &Directory,
+        upcall: &Upcall,
+        headers: &[UpcallHeader],
+        frame: &[u8],
+    ) {
+        self.consume(directory, upcall);
+        let tenant = handlers::tenant(directory, upcall).unwrap_or(UNDERLAY);
+        for header in headers {
+            let returned = Returned {
+                header: *header,
+                frame: frame.to_vec(),
+                tenant,
+                since: upcall.since,
+            };
+            if !self.give(returned) {
+                self.drop(directory, upcall, DropReason::PuntFailed);
+            }
+        }
+    }
+
+    fn give(&mut self, returned: Returned) -> bool {
+        match &self.queue {
+            Queue::Pair(_) => self.send(&returned),
+            Queue::Uplink(_, lane) => lane.put(returned).is_ok(),
         }
     }
 
@@ -37,18 +85,17 @@ impl<C: Channel> Worker<C> {
         directory: &Directory,
         upcall: &Upcall,
         (header, frame): (UpcallHeader, Vec<u8>),
-    ) {
+    ) -> bool {
         let allowed = self.answered.allows(header.slot(), Instant::now());
-        if allowed
-            && self.channel.send(&[&header.to_bytes(), &frame])
-            && let Some(tenant) = handlers::tenant(directory, upcall)
-        {
+        let sent = allowed && self.channel.send(&[&header.to_bytes(), &frame]);
+        if sent && let Some(tenant) = handlers::tenant(directory, upcall) {
             self.office.counts.answered(tenant);
         }
+        sent
     }
 
     fn again(&mut self, directory: &Directory, upcall: &Upcall, frames: Vec<Vec<u8>>) {
-        let tenant = handlers::tenant(directory, upcall).unwrap_or(0);
+        let tenant = handlers::tenant(directory, upcall).unwrap_or(UNDERLAY);
         for frame in frames {
             let returned = Returned {
                 header: upcall.back(),
@@ -56,11 +103,7 @@ impl<C: Channel> Worker<C> {
                 tenant,
                 since: upcall.since,
             };
-            let given = match &self.queue {
-                Queue::Pair(_) => self.send(&returned),
-                Queue::Uplink(_, lane) => lane.put(returned).is_ok(),
-            };
-            if !given {
+            if !self.give(returned) {
                 self.drop(directory, upcall, DropReason::PuntFailed);
             }
         }
@@ -70,20 +113,27 @@ impl<C: Channel> Worker<C> {
     fn send(&mut self, returned: &Returned) -> bool {
         let Returned { header, frame, .. } = returned;
         let sent = self.channel.send(&[&header.to_bytes(), frame]);
-        if sent {
+        let copy = matches!(header.task(), Some(Task::Encap | Task::Replica));
+        if sent && !copy {
             let waited = returned.since.elapsed();
             self.office.counts.reinjected(returned.tenant, waited);
         }
         sent
     }
 
-    /// What other queues' threads give back: packets from uplinks. What waited longer than a packet
+    /// What other threads give back: packets from uplinks, and what the gateway says unasked. What waited longer than a packet
     /// may is dropped: there was no upcall pair for a while.
     pub(super) fn send_others(&mut self, now: Instant) {
         let Queue::Pair(lane) = self.queue.clone() else {
             return;
         };
         for returned in lane.try_iter() {
+            if returned.header.task() == Some(Task::Deliver) {
+                // Nobody asked for it, and who gets none is told again.
+                let Returned { header, frame, .. } = returned;
+                self.channel.send(&[&header.to_bytes(), &frame]);
+                continue;
+            }
             let late = now.saturating_duration_since(returned.since) > self.hold.limits().time;
             let reason = if late {
                 DropReason::HoldExpired
@@ -95,6 +145,13 @@ impl<C: Channel> Worker<C> {
             let whose = (Some(returned.tenant), 0);
             let counts = &self.office.counts;
             counts.dropped(whose, reason, returned.frame.len());
+        }
+    }
+
+    /// The packet was meant to end here.
+    fn consume(&self, directory: &Directory, upcall: &Upcall) {
+        if let Some(tenant) = handlers::tenant(directory, upcall) {
+            self.office.counts.consumed(tenant);
         }
     }
 

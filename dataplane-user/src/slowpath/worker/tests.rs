@@ -1,12 +1,10 @@
-use std::{collections::VecDeque, os::fd::BorrowedFd, sync::Mutex};
-
 use dataplane_common::{
     abi::{
         lookup::{LookupKey, LookupRecord},
         upcall::{self, Task, UpcallHeader},
         vport::Vport,
     },
-    id::Mac,
+    id::{Address, Mac},
     punt::Punt,
 };
 
@@ -16,76 +14,29 @@ use crate::{
         in_use::{InUse, Lives},
         table_image::TableImage,
     },
-    slowpath::{budget::Rates, channel::Account, directory::Tenant, hold::Limits, resolver},
+    slowpath::{budget::Rates, directory::Tenant, hold::Limits, resolver},
 };
+
+use fakes::{Fake, Table};
+
+mod counted;
+mod fakes;
 
 /// Of blue's port.
 pub(in crate::slowpath) const IFINDEX: u32 = 11;
 const RDID: u32 = 1;
-
-/// A socket whose far end is the test.
-#[derive(Clone, Default)]
-struct Fake(Arc<Mutex<Frames>>);
-
-#[derive(Default)]
-struct Frames {
-    incoming: VecDeque<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
-}
-
-impl Channel for Fake {
-    fn receive(&mut self, each: &mut dyn FnMut(&[u8])) -> usize {
-        let incoming = std::mem::take(&mut self.0.lock().unwrap().incoming);
-        for frame in &incoming {
-            each(frame);
-        }
-        incoming.len()
-    }
-    fn send(&mut self, parts: &[&[u8]]) -> bool {
-        self.0.lock().unwrap().sent.push(parts.concat());
-        true
-    }
-    fn turn(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-    fn wait(&self, _: BorrowedFd<'_>, _: Duration) -> io::Result<()> {
-        Ok(())
-    }
-    fn account(&self) -> Account {
-        Account::default()
-    }
-    fn refused(&self) -> u64 {
-        0
-    }
-}
-
-/// The kernel's table.
-#[derive(Clone, Default)]
-struct Table(Arc<Mutex<Vec<(LookupKey, LookupRecord)>>>);
-
-impl resolver::Table for Table {
-    fn put(&mut self, key: LookupKey, record: LookupRecord) -> Result<(), aya::maps::MapError> {
-        self.0.lock().unwrap().push((key, record));
-        Ok(())
-    }
-    fn remove(&mut self, key: &LookupKey) -> Result<(), aya::maps::MapError> {
-        self.0.lock().unwrap().retain(|(known, _)| known != key);
-        Ok(())
-    }
-    fn idle(&self, _: &LookupKey) -> Duration {
-        Duration::ZERO
-    }
-}
 
 struct Bench {
     worker: Worker<Fake>,
     channel: Fake,
     table: Table,
     counts: Arc<Counts>,
+    told: path_mtu::Told,
+    slot: u32,
 }
 
-fn ca(last: u8) -> [u8; 4] {
-    [10, 0, 0, last]
+fn ca(last: u8) -> Address {
+    Address::v4([10, 0, 0, last])
 }
 
 /// Blue's port 10.0.0.5 here, and 10.0.0.7 elsewhere.
@@ -99,7 +50,8 @@ pub(in crate::slowpath) fn directory() -> Directory {
         flags: Vport::ON_DEMAND,
         mac: Mac([2, 0, 0, 0, 0, 5]),
         gateway_mac: Mac([2, 0xEE, 0, 0, 0, 1]),
-        ca: ca(5),
+        cas: [ca(5), Address::UNSPECIFIED],
+        ..Vport::default()
     };
     tables.vports.insert(IFINDEX, port);
     let record = LookupRecord {
@@ -118,22 +70,33 @@ pub(in crate::slowpath) fn directory() -> Directory {
         name: "blue".to_owned(),
         weight: 1,
     };
-    Directory::of(tables, [(6001, ca(1))].into(), [(RDID, blue)].into())
+    Directory::of(
+        tables,
+        [(6001, vec![ca(1).into()])].into(),
+        [(RDID, blue)].into(),
+    )
 }
 
 fn bench(limits: Limits) -> Bench {
+    bench_of(directory(), limits)
+}
+
+fn bench_of(directory: Directory, limits: Limits) -> Bench {
+    let slot = directory.tables.vports[&IFINDEX].slot;
     let shared = Arc::new(Shared::new(InUse::new(Lives::DEFAULT, 65536)));
-    shared.replace(Arc::new(directory()), &mut shared.in_use());
+    shared.replace(Arc::new(directory), &mut shared.in_use());
     let (channel, table, counts) = (
         Fake::default(),
         Table::default(),
         Arc::new(Counts::default()),
     );
     let questions = resolver::start(shared.clone(), Box::new(table.clone())).unwrap();
+    let (paths, told) = path_mtu::channel();
     let office = Office {
         shared,
         counts: counts.clone(),
         questions,
+        paths,
     };
     let flags = rustix::event::EventfdFlags::NONBLOCK;
     let bell = Arc::new(rustix::event::eventfd(0, flags).unwrap());
@@ -150,12 +113,19 @@ fn bench(limits: Limits) -> Bench {
         channel,
         table,
         counts,
+        told,
+        slot,
     }
 }
 
 impl Bench {
     fn punt(&self, punt: Punt, frame: &[u8]) {
-        let header = UpcallHeader::new(Task::Handle, IFINDEX, 3, punt.number());
+        self.come((IFINDEX, self.slot), punt, frame);
+    }
+
+    /// A packet comes from a device: a port's with its slot, or an uplink with 0.
+    fn come(&self, (ifindex, slot): (u32, u32), punt: Punt, frame: &[u8]) {
+        let header = UpcallHeader::new(Task::Handle, ifindex, slot, punt.number());
         let bytes = [&header.to_bytes(), frame].concat();
         self.channel.0.lock().unwrap().incoming.push_back(bytes);
     }
@@ -177,7 +147,7 @@ impl Bench {
 
 pub(in crate::slowpath) fn udp(dst: u8, payload: &[u8]) -> Vec<u8> {
     let builder = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 5], [2, 0, 0, 0, 0, 7])
-        .ipv4(ca(5), ca(dst), 64)
+        .ipv4([10, 0, 0, 5], [10, 0, 0, dst], 64)
         .udp(1000, 2000);
     let mut frame = Vec::new();
     builder.write(&mut frame, payload).unwrap();
@@ -199,7 +169,8 @@ fn a_record_is_there_before_the_packets_that_waited_for_it() {
         assert_eq!(sent[upcall::LEN..], frame[..], "each once, in order");
         assert_eq!(sent[1], Task::Egress as u8);
     }
-    assert_eq!(bench.counts.outcomes(), (5, 0));
+    let blue = &bench.counts.upcalls()[&RDID];
+    assert_eq!((blue.reinjected, blue.answered, blue.consumed), (5, 0, 0));
 }
 
 #[test]
@@ -273,3 +244,5 @@ fn garbage_ends_nothing() {
         "{drops:?}"
     );
 }
+
+mod learning;
