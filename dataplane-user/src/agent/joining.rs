@@ -6,12 +6,13 @@ use dataplane_common::abi::vport::Vport;
 
 use super::{
     Agent,
-    wanted::{ours, provider_addresses, wanted},
+    mtu::too_small,
+    wanted::{attachments, ours, ours_plain, provider_addresses, wanted},
 };
 use crate::{
     dataplane::{Error, links::Device},
     netdev::Inventory,
-    policy::{AttachedPort, Policy, PortKey, model::Port},
+    policy::{AttachedPort, Policy, PortKey, document::PortMode},
     ports::{Attachment, State, Trouble, Wanted, names::printable},
 };
 
@@ -22,32 +23,57 @@ impl Agent {
         seen: &Inventory,
         conditions: &mut Vec<String>,
     ) {
-        let (mtu, host) = (self.tenant_mtu(), self.settings.host.clone());
+        let (mtus, host) = (self.tenant_mtus(policy), self.settings.host.clone());
         let uplinks = self.uplink_devices();
-        let named = ours(policy, &host).filter_map(|(_, port)| port.attach.host_device());
+        let named = attachments(policy, &host).filter_map(|(_, attach)| attach.host_device());
         let named = named.map(str::to_owned).collect();
         let addresses = provider_addresses(policy, &host);
-        self.ports.reserve(uplinks, addresses, named);
+        let reserved = uplinks.into_iter().chain(self.plain.devices()).collect();
+        self.ports.reserve(reserved, addresses, named);
         let mut states = BTreeMap::new();
         for (key, port) in ours(policy, &host) {
-            let Some((_, subnet)) = policy.subnet(port.vsid) else {
+            let Some((network, subnet)) = policy.subnet(port.vsid) else {
                 continue;
             };
-            let wanted = wanted(port, subnet, mtu);
-            let state = match self.device(key, &wanted, seen, conditions).await {
-                Ok(attachment) => self.join(key, attachment, port, conditions).await,
-                Err(trouble) => Err(trouble),
-            };
-            let state = state.map_or_else(
-                |why| State::Pending(printable(&why.to_string())),
-                State::Ready,
-            );
-            if let State::Pending(why) = &state {
-                conditions.push(format!("port {key} is pending: {why}"));
+            let wanted = wanted(port, subnet, mtus.of(network.rdid));
+            let state = self
+                .follow_port(key, &wanted, port.mode, seen, conditions)
+                .await;
+            let state = stated(key, state, conditions);
+            if let State::Ready(attachment) = &state {
+                let narrow = too_small(attachment.mtu, &port.addresses);
+                conditions.extend(narrow.map(|why| format!("port {key}: {why}")));
             }
             states.insert(key.clone(), state);
         }
+        for (key, port) in ours_plain(policy, &host) {
+            let Some(network) = policy.networks.get(&port.network) else {
+                continue;
+            };
+            let wanted = self.wanted_plain(port, &network.isolation, seen);
+            // XDP would leave all of its frames to TC.
+            let state = self
+                .follow_port(key, &wanted, PortMode::Tc, seen, conditions)
+                .await;
+            let state = state.and_then(|attachment| {
+                let link = self.plain.missing(&self.links(), &network.isolation);
+                link.map_or(Ok(attachment), |why| Err(Trouble::Absent(why)))
+            });
+            states.insert(key.clone(), stated(key, state, conditions));
+        }
         self.states = states;
+    }
+
+    async fn follow_port(
+        &mut self,
+        key: &PortKey,
+        wanted: &Wanted,
+        mode: PortMode,
+        seen: &Inventory,
+        conditions: &mut Vec<String>,
+    ) -> Result<Attachment, Trouble> {
+        let attachment = self.device(key, wanted, seen, conditions).await?;
+        self.join(key, attachment, mode, conditions).await
     }
 
     /// A port's device. Fail static: one that forwards and cannot be made as it shall be, or
@@ -75,20 +101,20 @@ impl Agent {
         &mut self,
         key: &PortKey,
         attachment: Attachment,
-        port: &Port,
+        mode: PortMode,
         conditions: &mut Vec<String>,
     ) -> Result<Attachment, Trouble> {
         let device = Device {
             name: attachment.interface.clone(),
             ifindex: attachment.ifindex,
         };
-        let done = match self.attach_once(key, &device, port) {
+        let done = match self.attach_once(key, &device, mode) {
             Ok(()) => self.ports.bring_up(&attachment).await,
             Err(error @ Error::InUse { .. }) => Err(Trouble::Absent(error.to_string())),
             Err(error) => Err(Trouble::Failed(error.to_string())),
         };
         match done {
-            Err(trouble @ Trouble::Failed(_)) if self.is_joined(key, &device, port) => {
+            Err(trouble @ Trouble::Failed(_)) if self.is_joined(key, &device, mode) => {
                 conditions.push(goes_on(key, &trouble));
                 Ok(attachment)
             }
@@ -98,19 +124,19 @@ impl Agent {
 
     /// Attaches a port's programs unless they are: the device or the mode is new, or somebody
     /// detached them.
-    fn attach_once(&mut self, key: &PortKey, device: &Device, port: &Port) -> Result<(), Error> {
-        let now = (device.ifindex, port.mode);
-        let held = self.dataplane.holds_port(device.ifindex, port.mode);
+    fn attach_once(&mut self, key: &PortKey, device: &Device, mode: PortMode) -> Result<(), Error> {
+        let now = (device.ifindex, mode);
+        let held = self.dataplane.holds_port(device.ifindex, mode);
         if self.attached.get(key) != Some(&now) || !held {
-            self.dataplane.attach_port(device, port.mode)?;
+            self.dataplane.attach_port(device, mode)?;
             self.attached.insert(key.clone(), now);
         }
         Ok(())
     }
 
     /// Whether a port forwards on this device, in this mode as far as this nved knows.
-    fn is_joined(&self, key: &PortKey, device: &Device, port: &Port) -> bool {
-        let now = (device.ifindex, port.mode);
+    fn is_joined(&self, key: &PortKey, device: &Device, mode: PortMode) -> bool {
+        let now = (device.ifindex, mode);
         let had = self.forwards(key);
         had.is_some_and(|had| had.ifindex == device.ifindex)
             && self.attached.get(key).is_none_or(|was| *was == now)
@@ -127,6 +153,20 @@ impl Agent {
             peer: vport.flags & Vport::PEER != 0,
         })
     }
+}
+
+/// What is said of a port.
+fn stated(
+    key: &PortKey,
+    state: Result<Attachment, Trouble>,
+    conditions: &mut Vec<String>,
+) -> State {
+    let pending = |why: Trouble| State::Pending(printable(&why.to_string()));
+    let state = state.map_or_else(pending, State::Ready);
+    if let State::Pending(why) = &state {
+        conditions.push(format!("port {key} is pending: {why}"));
+    }
+    state
 }
 
 fn goes_on(key: &PortKey, trouble: &Trouble) -> String {

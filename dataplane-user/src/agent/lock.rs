@@ -86,7 +86,7 @@ mod tests {
         let held = folder(temporary.path(), Duration::ZERO).expect("lock");
         let other = std::thread::spawn({
             let path = temporary.path().to_owned();
-            move || folder(&path, Duration::from_secs(60))
+            move || folder(&path, Duration::from_mins(1))
         });
         std::thread::sleep(STEP);
         assert!(!other.is_finished(), "two have it");

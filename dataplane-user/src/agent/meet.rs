@@ -1,9 +1,11 @@
 //! The first time that the policy has this host.
 
+use std::net::IpAddr;
+
 use super::{Agent, reconcile::tell, source};
 use crate::{
     netdev::Inventory,
-    policy::{Ids, PortKey, compile::pa_key, model::Host, table_image::TableImage},
+    policy::{Ids, PortKey, model::Host, table_image::TableImage},
 };
 
 impl Agent {
@@ -39,7 +41,7 @@ impl Agent {
     /// Whether the tables that an earlier nved left are of another host than this document's.
     fn is_another(&self, document: &Host, seen: &Inventory) -> bool {
         let pas = || document.addresses.iter().map(|pa| pa.address);
-        let in_tables = |pa| self.image.local_pas.contains(&pa_key(pa));
+        let in_tables = |pa: IpAddr| self.image.local_pas.contains(&pa.into());
         let here = |pa| seen.bearers(pa).next().is_some();
         !self.image.local_pas.is_empty() && !pas().any(in_tables) && !pas().any(here)
     }

@@ -29,13 +29,16 @@ use crate::{
     settings::Settings,
     slowpath::service::SlowPath,
     store::SharedStore,
-    underlay,
+    underlay::{self, path_mtu},
 };
 
 mod events;
 mod joining;
+mod learning;
 pub mod lock;
 mod meet;
+mod mtu;
+mod plain;
 mod reconcile;
 mod redirects;
 mod slow_path;
@@ -71,6 +74,8 @@ pub struct AgentHandle {
     pub commands: mpsc::Sender<Command>,
     /// What the agent last saw and did.
     pub view: watch::Receiver<Arc<View>>,
+    /// Takes what routers of the underlay tell of paths.
+    pub path_mtus: path_mtu::Teller,
 }
 
 /// The agent's state.
@@ -84,6 +89,9 @@ pub struct Agent {
     ports: ports::Manager,
     napi: ports::napi::Watch,
     resolver: underlay::Resolver,
+    groups: underlay::Groups,
+    path_mtus: underlay::PathMtus,
+    told_mtus: path_mtu::Told,
     changed: Arc<Notify>,
     store_changed: Arc<AtomicBool>,
     commands: mpsc::Receiver<Command>,
@@ -98,6 +106,7 @@ pub struct Agent {
     /// By the name in the settings; those with programs attached.
     uplinks: BTreeMap<String, Uplink>,
     known_uplinks: uplinks::Known,
+    plain: plain::Plain,
     /// What the store has of them, and which store.
     saved_uplinks: (u64, uplinks::Known),
     /// What the kernel's maps hold, but for what [`SlowPath`] has in them.
@@ -114,6 +123,8 @@ pub struct Agent {
     /// What did not go into the maps.
     failures: Vec<String>,
     reach: BTreeMap<IpAddr, underlay::Reach>,
+    /// Addresses that were learned here.
+    learned: learning::Learned,
     /// What the last round took.
     took: Duration,
 }
@@ -175,9 +186,11 @@ impl Agent {
         let connection = tokio::spawn(connection);
         let known_uplinks = uplinks::known(&*store, &settings.host).await;
         let devices = uplinks::find(&settings, &netlink, &known_uplinks).await?;
+        let plain = plain::Plain::known(&*store, &settings.host).await;
         let mut dataplane = Dataplane::load(&settings)?;
         let image = dataplane.read()?;
-        let slow_path = SlowPath::new(settings.slow_path, &settings.pin)?;
+        let (path_mtus, told_mtus) = path_mtu::channel();
+        let slow_path = SlowPath::new(settings.slow_path, &settings.pin, path_mtus.clone())?;
         let adopted = image.config.abi_version != 0;
         let attached = uplinks::attach_all(&mut dataplane, &settings, &devices, adopted);
         if attached.is_err() {
@@ -199,6 +212,9 @@ impl Agent {
         let agent = Self {
             ports: ports::Manager::new(netlink.clone(), &settings),
             resolver: underlay::Resolver::new(netlink.clone(), settings.neighbours),
+            groups: underlay::Groups::default(),
+            path_mtus: underlay::PathMtus::default(),
+            told_mtus,
             ids: source::new_ids(),
             saved_ids: None,
             napi: ports::napi::Watch::new(netlink.clone()),
@@ -216,6 +232,7 @@ impl Agent {
             uplinks,
             saved_uplinks: (0, known_uplinks.clone()),
             known_uplinks,
+            plain,
             image,
             slow_path,
             upcall: None,
@@ -225,11 +242,13 @@ impl Agent {
             attached: BTreeMap::new(),
             failures: Vec::new(),
             reach,
+            learned: learning::Learned::default(),
             took: Duration::ZERO,
         };
         let handle = AgentHandle {
             commands: sender,
             view,
+            path_mtus,
         };
         Ok((agent, handle))
     }
@@ -241,6 +260,7 @@ impl Agent {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // When what events told is answered; commands and ticks do not wait for that.
         let mut due: Option<tokio::time::Instant> = None;
+        let shared = self.slow_path.shared();
         loop {
             tokio::select! {
                 command = self.commands.recv() => {
@@ -249,6 +269,12 @@ impl Agent {
                         return Ok(());
                     }
                 }
+                Some(told) = self.told_mtus.recv() => {
+                    if self.hear_of_path(told) {
+                        self.changed.notify_one();
+                    }
+                }
+                () = shared.learning.claimed() => self.learn(shared.learning.take()).await,
                 () = self.changed.notified(), if due.is_none() => {
                     due = Some(tokio::time::Instant::now() + self.pause());
                 }
@@ -349,6 +375,7 @@ impl Agent {
             .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
             .map_err(|error| error.to_string())?;
         self.resolver.leave(pinned);
+        self.restore_promiscuity(&seen).await;
         if let Err(error) = self.resolver.unload(self.uplink_devices()).await {
             tracing::warn!("neighbours of the underlay stay managed: {error}");
         }

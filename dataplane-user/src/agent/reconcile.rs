@@ -6,11 +6,9 @@ use std::{
     time::Instant,
 };
 
-use dataplane_common::wire::outer::MTU_COST;
-
 use super::{
     Agent, View,
-    wanted::{ours, own_addresses},
+    wanted::{attach_of, attachments, own_addresses},
 };
 use crate::{
     netdev::Inventory,
@@ -67,12 +65,15 @@ impl Agent {
         let policy = self.source.policy.clone();
         self.follow_uplinks(seen, conditions).await;
         self.follow_underlay(&policy, seen, conditions).await;
+        self.follow_links(&policy, seen, conditions).await;
         self.follow_ports(&policy, seen, conditions).await;
+        self.withdraw(&policy, seen, conditions).await;
         self.follow_redirects(&policy, seen, conditions).await;
         self.follow_upcall(seen, conditions).await;
         self.commit(&policy, conditions).await;
         if self.slow_path.is_ready() {
             self.follow_queues(conditions);
+            self.slow_path.advertise();
         }
         self.clean_up(&policy, seen, conditions).await;
     }
@@ -83,6 +84,7 @@ impl Agent {
         seen: &Inventory,
         conditions: &mut Vec<String>,
     ) {
+        self.path_mtus.expire(Instant::now());
         let host = &self.settings.host;
         // An uplink that has another name now is still the one that the policy names.
         let place = |name: &str| Some(self.uplinks.get(name)?.device.ifindex);
@@ -94,6 +96,7 @@ impl Agent {
             own: &own,
             uplinks: &self.uplink_devices(),
             seen,
+            path_mtus: &self.path_mtus,
         };
         match self.resolver.resolve(&question, &self.reach).await {
             Ok(reach) => self.reach = reach,
@@ -101,6 +104,17 @@ impl Agent {
         }
         let told = self.reach.values().map(|reach| reach.condition.clone());
         conditions.extend(told.filter(|condition| !condition.is_empty()));
+        self.follow_groups(conditions);
+    }
+
+    /// Joins the multicast groups among the PAs, each where its packets leave.
+    fn follow_groups(&mut self, conditions: &mut Vec<String>) {
+        let groups = self.reach.iter().filter(|(pa, _)| pa.is_multicast());
+        let there = groups.filter(|(_, reach)| reach.hop.ifindex != 0);
+        let wanted = there.map(|(pa, reach)| (*pa, reach.hop.ifindex)).collect();
+        for (group, error) in self.groups.follow(&wanted) {
+            conditions.push(format!("multicast group {group} cannot be joined: {error}"));
+        }
     }
 
     async fn commit(&mut self, policy: &Policy, conditions: &mut Vec<String>) {
@@ -147,6 +161,7 @@ impl Agent {
             failures.extend(self.carry_out(ops));
         }
         self.failures.extend(failures);
+        self.slow_path.settle(&self.image);
         if !ops.is_empty() {
             self.generation += 1;
             tracing::debug!("generation {}: {} operations", self.generation, ops.len());
@@ -168,6 +183,7 @@ impl Agent {
     async fn release(&mut self, policy: &Policy, host: &str, conditions: &mut Vec<String>) {
         for slot in self.ids.release(policy, host) {
             self.slow_path.counts().clear(slot);
+            self.slow_path.shared().learning.forget(slot);
             if let Err(error) = self.dataplane.clear(slot) {
                 conditions.push(error.to_string());
             }
@@ -192,13 +208,12 @@ impl Agent {
         let uplinks = self.uplink_devices().into_iter();
         let ports = self.states.iter().filter_map(|(key, state)| match state {
             State::Ready(attachment) => Some(attachment.ifindex),
-            State::Pending(_) => self
-                .ports
-                .guarded(key, &policy.ports.get(key)?.attach, seen),
+            State::Pending(_) => self.ports.guarded(key, attach_of(policy, key)?, seen),
         });
         let keep = uplinks.chain(ports).chain(self.upcall_devices());
+        let keep = keep.chain(self.plain.devices());
         let keep: BTreeSet<u32> = keep.collect();
-        let wanted = ours(policy, &self.settings.host).map(|(key, port)| (key, &port.attach));
+        let wanted = attachments(policy, &self.settings.host);
         let mut removed = self.ports.remove_others(wanted, seen).await;
         match self.dataplane.devices() {
             Ok(pinned) => {
@@ -236,20 +251,8 @@ impl Agent {
             ports: ports.collect(),
             next_hops: hops.collect(),
             upcall: self.upcall_facts(),
+            links: self.links(),
         }
-    }
-
-    /// The largest tenant packet that fits every path after encapsulation.
-    pub(super) fn tenant_mtu(&self) -> u16 {
-        // One that is not there will come back with the MTU that it had.
-        let uplinks = self.known_uplinks.values().map(|uplink| uplink.mtu);
-        let paths = self
-            .reach
-            .values()
-            .map(|reach| u32::from(reach.hop.path_mtu));
-        let smallest = uplinks.chain(paths.filter(|mtu| *mtu != 0)).min();
-        let mtu = smallest.unwrap_or(1500).saturating_sub(MTU_COST.into());
-        u16::try_from(mtu).unwrap_or(u16::MAX)
     }
 }
 

@@ -97,7 +97,10 @@ impl Agent {
 
     /// Lets the slow path decide by these tables.
     pub(super) fn follow_directory(&mut self, policy: &Policy, target: TableImage) -> Vec<String> {
-        let (slow_path, directory) = (&mut self.slow_path, Directory::new(policy, target));
+        let (slow_path, directory) = (
+            &mut self.slow_path,
+            Directory::new(policy, &self.settings.host, target),
+        );
         match tokio::task::block_in_place(|| slow_path.follow(directory)) {
             Ok(0) => Vec::new(),
             Ok(changed) => {

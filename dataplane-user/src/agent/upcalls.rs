@@ -65,6 +65,7 @@ impl Agent {
             queues: queues
                 .map(|(seat, health)| self.queue_status(seat, health))
                 .collect(),
+            consumed: self.slow_path.counts().all_consumed(),
             records_in_use,
             negative_answers,
         }
@@ -117,6 +118,7 @@ fn upcall_count(tenant: &Tenant, counts: &Upcalls) -> UpcallCount {
         rate: counts.rate,
         reinjected: counts.reinjected,
         answered: counts.answered,
+        consumed: counts.consumed,
         dropped: counts.drops.values().sum(),
         drops: drops.map(|(r, n)| (r.as_str().to_owned(), *n)).collect(),
         latency: counts.latency.map(|latency| Latency {

@@ -12,7 +12,7 @@ use crate::{
         Key, Policy, PortKey, derived_records,
         document::{
             ApiVersion, Document, Envelope, LookupRecordSpec, MacAddress, Metadata, PortMode,
-            RecordType, Rule,
+            RecordType,
         },
     },
     ports::State,
@@ -121,7 +121,8 @@ impl View {
     fn status_of(&self, key: &Key, revision: u64) -> ObjectStatus {
         let (state, interface) = match key {
             Key::Port(port) => self.port_state(port),
-            Key::LookupRecord(vsid, _) => (self.used(*vsid), None),
+            Key::LookupRecord(vsid, _) | Key::L2Record(vsid, _) => (self.used(*vsid), None),
+            Key::CustomerRoute(network, name) => (self.route_state(network, name), None),
             Key::Host(_) | Key::VmNetwork(_) | Key::ProviderNetwork(_) => ("Ready".into(), None),
         };
         ObjectStatus {
@@ -138,6 +139,12 @@ impl View {
             Some(State::Pending(why)) => (format!("Pending: {why}"), None),
             None => ("Remote".into(), None),
         }
+    }
+
+    fn route_state(&self, network: &str, name: &str) -> String {
+        let key = (network.to_owned(), name.to_owned());
+        let route = self.policy.routes.get(&key);
+        route.map_or("Unused".to_owned(), |route| self.used(route.vsid.get()))
     }
 
     /// Whether a port of this host shares the routing domain.
@@ -171,7 +178,7 @@ impl View {
                     customer_address: record.ca,
                     mac_address: MacAddress(record.mac),
                     provider_address: record.pa,
-                    rule: Some(Rule::TranslationMethodEncap),
+                    rule: Some(record.rule),
                     record_type: RecordType::Static,
                     vm_name: Some(record.port.name.clone()),
                     context: None,

@@ -6,7 +6,7 @@
 //! | `GET /v1/status` | [`Status`] |
 //! | `POST /v1/apply[?dryRun=true]`, body NDJSON: one [`Document`] a line | [`ApplyReport`]; 422 [`Problems`] |
 //! | `GET /v1/objects/{kind}` | [`ObjectList`] |
-//! | `GET /v1/objects/{kind}/{name}`, `?vmNetwork=NAME` for ports | [`ObjectView`]; 404 |
+//! | `GET /v1/objects/{kind}/{name}`, `?vmNetwork=NAME` for ports and routes | [`ObjectView`]; 404 |
 //! | `DELETE` of the same | [`ApplyReport`]; 404, 409 while other objects refer to it |
 //! | `GET /v1/drops`, `GET /v1/counters` | [`DropList`], [`CounterList`] |
 //! | `GET /v1/upcalls` | [`UpcallList`] |
@@ -16,7 +16,7 @@
 //! `{kind}` is one of [`KINDS`]. Every error body is [`Problems`]; 403 is for readers
 //! that would write, 503 for an agent that is full or stopping, 507 for a store that
 //! does not take a change. A lookup
-//! record's name is `VSID/CA`, percent-encoded in paths.
+//! record's name is `VSID/CA`, or `VSID/MAC` of type `L2Only`, percent-encoded in paths.
 
 mod upcalls;
 
@@ -28,12 +28,13 @@ pub use self::upcalls::{
 use crate::policy::document::{ApiVersion, Document};
 
 /// The kinds, as in documents.
-pub const KINDS: [&str; 5] = [
+pub const KINDS: [&str; 6] = [
     "ProviderNetwork",
     "Host",
     "VMNetwork",
     "Port",
     "LookupRecord",
+    "CustomerRoute",
 ];
 
 /// What is wrong, one entry a fault.

@@ -242,8 +242,8 @@ fn key(place: Place, query: Result<Query<ObjectQuery>, QueryRejection>) -> Resul
     let kind = known_kind(&kind)?;
     Key::parse(kind, &name, query.vm_network.as_deref()).ok_or_else(|| {
         let hint = match kind {
-            "Port" => "a port needs ?vmNetwork=NAME",
-            "LookupRecord" => "a lookup record is named VSID/CA",
+            "Port" | "CustomerRoute" => "ports and routes need ?vmNetwork=NAME",
+            "LookupRecord" => "a lookup record is named VSID/CA or VSID/MAC",
             _ => "",
         };
         let message = format!("`{name}` names no {kind}");

@@ -11,21 +11,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::maps::{Array, Map, MapData, MapInfo};
+use aya::{
+    Pod,
+    maps::{Array, HashMap, Map, MapData, MapInfo},
+};
 use dataplane_common::abi::config::Config;
 
 use super::{
     Error,
     detach::pin_failed,
-    layout::{self, Fit, LOOKUP, MAPS},
+    layout::{self, Fit, MAPS, SIZED},
     load::MAPS_FOLDER,
+    lookups::{self, Lookups},
     maps::{Maps, failed},
     namespace,
     running::Running,
 };
 
-/// Pin of a larger or smaller `LOOKUP` until that is filled.
-const NEXT: &str = "LOOKUP-next";
+/// Behind the name in the pin of a larger or smaller map until that is filled.
+const NEXT: &str = "-next";
 
 /// What shall become of the pinned maps.
 #[derive(Debug)]
@@ -36,8 +40,8 @@ pub struct Adoption {
     mend: Vec<(&'static str, u32)>,
     /// Pins that nothing runs on and that do not fit.
     discard: bool,
-    /// `LOOKUP` gets another size.
-    resize: bool,
+    /// Maps that get another size.
+    resize: BTreeSet<&'static str>,
     /// Nothing of an earlier nved is here.
     fresh: bool,
     /// What is attached by pins.
@@ -52,7 +56,7 @@ impl Adoption {
             folder: pin.join(MAPS_FOLDER),
             mend: Vec::new(),
             discard: false,
-            resize: false,
+            resize: BTreeSet::new(),
             fresh: true,
             running: Running::read(pin)?,
         };
@@ -62,7 +66,7 @@ impl Adoption {
             Err(Error::Layout(mismatch)) if adoption.running.programs.is_empty() => {
                 tracing::info!("unused pinned maps are made anew: {mismatch}");
                 adoption.discard = true;
-                adoption.resize = false;
+                adoption.resize.clear();
             }
             done => done?,
         }
@@ -88,7 +92,9 @@ impl Adoption {
             }
             let info = MapInfo::from_id(id).map_err(failed(name))?;
             let fit = layout::check(&path, name, &info, lookup_capacity)?;
-            self.resize |= fit == Fit::Resize;
+            if fit == Fit::Resize {
+                self.resize.insert(name);
+            }
             if name == "CONFIG" {
                 layout::check_version(&self.folder, version(id)?)?;
             }
@@ -104,7 +110,9 @@ impl Adoption {
                 remove(&self.folder.join(name))?;
             }
         }
-        remove(&self.folder.join(NEXT))?;
+        for name in SIZED {
+            remove(&self.next(name))?;
+        }
         for (name, id) in &self.mend {
             let path = self.folder.join(name);
             tracing::warn!("pin {} is set to the map in use", path.display());
@@ -118,43 +126,56 @@ impl Adoption {
 
     /// Where the loader finds a map, or pins a new one.
     pub fn path(&self, name: &str) -> PathBuf {
-        let file = if name == LOOKUP && self.resize {
-            NEXT
+        if self.resize.contains(name) {
+            self.next(name)
         } else {
-            name
-        };
-        self.folder.join(file)
+            self.folder.join(name)
+        }
     }
 
-    /// Once all programs are loaded: fills a map of another size and makes its pin the map's.
-    /// Programs that still run on the former one are replaced when their devices are attached.
+    fn next(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}{NEXT}"))
+    }
+
+    /// Once all programs are loaded: fills maps of another size and makes their pins the maps'.
+    /// Programs that still run on the former ones are replaced when their devices are attached.
     pub fn complete(&self, maps: &mut Maps) -> Result<(), Error> {
-        if !self.resize {
+        let Lookups { v4, v6 } = &mut maps.lookup;
+        self.take_along("LOOKUP", v4)?;
+        self.take_along("LOOKUP6", v6)?;
+        self.take_along("MACS", &mut maps.stations)
+    }
+
+    fn take_along<K: Pod, V: Pod>(
+        &self,
+        name: &'static str,
+        map: &mut HashMap<MapData, K, V>,
+    ) -> Result<(), Error> {
+        if !self.resize.contains(name) {
             return Ok(());
         }
-        let (old, new) = (self.folder.join(LOOKUP), self.folder.join(NEXT));
-        let former = Maps::lookup_at(&old).map_err(failed(LOOKUP))?;
+        let (old, new) = (self.folder.join(name), self.next(name));
+        let former: HashMap<_, K, V> = lookups::open(&old).map_err(failed(name))?;
         let records: Result<Vec<_>, _> = former.iter().collect();
-        let records = records.map_err(failed(LOOKUP))?;
+        let records = records.map_err(failed(name))?;
         layout::has_room(&old, &new, records.len())?;
         for (key, record) in records {
-            let done = maps.lookup.insert(key, record, 0);
-            done.map_err(failed(LOOKUP))?;
+            map.insert(key, record, 0).map_err(failed(name))?;
         }
         std::fs::rename(&new, &old).map_err(pin_failed(&new))?;
-        tracing::info!("map LOOKUP has another size now; its records were taken along");
+        tracing::info!("map {name} has another size now; its records were taken along");
         Ok(())
     }
 
     /// Undoes what a refused start made.
     pub fn abandon(&self) {
-        let made: &[&str] = if self.fresh || self.discard {
-            &MAPS
+        let made: Vec<PathBuf> = if self.fresh || self.discard {
+            MAPS.iter().map(|name| self.folder.join(name)).collect()
         } else {
-            &[NEXT]
+            SIZED.iter().map(|name| self.next(name)).collect()
         };
-        for name in made {
-            let _ = std::fs::remove_file(self.folder.join(name));
+        for pin in made {
+            let _ = std::fs::remove_file(pin);
         }
         if self.fresh {
             namespace::release(&self.pin);

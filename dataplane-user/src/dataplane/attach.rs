@@ -6,7 +6,7 @@ use super::{
     Dataplane, Error, clsact, explain,
     foreign::{self, Foreign},
     links::{self, Device, Hook, LinkFailure, pin_path},
-    load::{TC_EGRESS, TC_INGRESS, TC_UPCALL, XDP_EGRESS, XDP_INGRESS, XDP_UPCALL},
+    load::{TC_EGRESS, TC_EXTERNAL, TC_INGRESS, TC_UPCALL, XDP_EGRESS, XDP_INGRESS, XDP_UPCALL},
     qdisc, queues, running,
 };
 use crate::{policy::document::PortMode, settings::UplinkMode};
@@ -97,6 +97,17 @@ impl Dataplane {
             PortMode::Xdp => self.attach_xdp(XDP_EGRESS, device, None)?,
         }
         self.add_tx_port(device.ifindex)
+    }
+
+    /// Attaches to an external interface, or takes over what is attached.
+    pub fn attach_external(&mut self, device: &Device) -> Result<(), Error> {
+        self.refuse_rivals(device)?;
+        self.attach_tc(TC_EXTERNAL, device)
+    }
+
+    /// Whether an external interface's program is still attached.
+    pub fn holds_external(&self, ifindex: u32) -> bool {
+        self.holds(self.tc_hook.as_str(), ifindex)
     }
 
     /// Attaches to both ends of the upcall pair, or takes over what is attached.

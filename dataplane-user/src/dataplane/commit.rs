@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use aya::maps::MapError;
-use dataplane_common::abi::lookup::{LookupEntry, LookupRecord};
+use aya::maps::{MapError, lpm_trie::Key};
+use dataplane_common::abi::{
+    lookup::{LookupEntry, LookupRecord},
+    route::RouteKey,
+};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{Dataplane, Error, layout::Layout, maps::failed};
-use crate::policy::{MapOp, table_image::TableImage};
+use super::{Dataplane, Error, layout::Layout, lookups::Lookups, maps::failed};
+use crate::policy::{
+    MapOp,
+    table_image::{Prefix, TableImage},
+};
 
 /// Operations of one map that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +77,13 @@ impl Dataplane {
             MapOp::PutVport(ifindex, vport) => maps.vports.insert(ifindex, vport, 0),
             MapOp::PutPortCa(key) => maps.port_cas.insert(key, 0, 0),
             MapOp::PutLocalPort(key, ifindex) => maps.local_ports.insert(key, ifindex, 0),
-            MapOp::PutLookup(key, record) => maps.lookup.insert(key, entry(record), 0),
+            MapOp::PutLookup(key, record) => maps.lookup.insert(&key, entry(record)),
+            MapOp::PutStation(key, record) => maps.stations.insert(key, record, 0),
+            MapOp::PutRoute(prefix, record) => maps.routes.insert(&trie_key(prefix), record, 0),
+            MapOp::PutFlood(vsid, flood) => maps.floods.insert(vsid, flood, 0),
+            MapOp::DeleteFlood(vsid) => gone(maps.floods.remove(&vsid)),
+            MapOp::DeleteRoute(prefix) => gone(maps.routes.remove(&trie_key(prefix))),
+            MapOp::DeleteStation(key) => gone(maps.stations.remove(&key)),
             MapOp::DeleteLookup(key) => gone(maps.lookup.remove(&key)),
             MapOp::DeleteLocalPort(key) => gone(maps.local_ports.remove(&key)),
             MapOp::DeletePortCa(key) => gone(maps.port_cas.remove(&key)),
@@ -89,7 +101,7 @@ impl Dataplane {
         let room = self
             .capacity(map)
             .map_or(String::new(), |n| format!(" (room for {n})"));
-        if map == "LOOKUP" {
+        if super::layout::SIZED.contains(&map) {
             format!(
                 "map {map} is full{room}; set a larger lookup-capacity and restart nved (no traffic is lost)"
             )
@@ -113,8 +125,15 @@ fn map_of(op: &MapOp) -> &'static str {
         MapOp::PutVport(..) | MapOp::DeleteVport(_) => "VPORTS",
         MapOp::PutPortCa(_) | MapOp::DeletePortCa(_) => "PORT_CAS",
         MapOp::PutLocalPort(..) | MapOp::DeleteLocalPort(_) => "LOCAL_PORTS",
-        MapOp::PutLookup(..) | MapOp::DeleteLookup(_) => "LOOKUP",
+        MapOp::PutLookup(key, _) | MapOp::DeleteLookup(key) => Lookups::name(key),
+        MapOp::PutStation(..) | MapOp::DeleteStation(_) => "MACS",
+        MapOp::PutRoute(..) | MapOp::DeleteRoute(_) => "ROUTES",
+        MapOp::PutFlood(..) | MapOp::DeleteFlood(_) => "FLOODS",
     }
+}
+
+const fn trie_key(prefix: Prefix) -> Key<RouteKey> {
+    Key::new(prefix.bits, prefix.key)
 }
 
 /// What is not there need not be removed.

@@ -2,27 +2,34 @@
 
 use std::{fmt, mem::size_of, path::Path};
 
-use aya::maps::{MapInfo, MapType};
+use aya::maps::{MapInfo, MapType, lpm_trie::Key};
 use dataplane_common::abi::{
     bucket::BUCKETS_LEN,
     config::Config,
-    lookup::{LookupEntry, LookupKey},
-    pa::PaKey,
+    flood::Flood,
+    lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
     port_ca::PortCaKey,
+    programs::PROGS_LEN,
+    route::RouteKey,
     stats::{COUNTERS_LEN, Count, DROPS_LEN},
     underlay::NextHop,
     upcall::{UPLINKS_LEN, XSKS_LEN},
     vport::{LocalPortKey, Vport},
     vsid::VirtualSubnet,
 };
+use dataplane_common::id::Address;
 
 /// The maps by name.
-pub const MAPS: [&str; 14] = [
+pub const MAPS: [&str; 19] = [
     "CONFIG",
     "VPORTS",
     "PORT_CAS",
     "LOCAL_PORTS",
     "LOOKUP",
+    "LOOKUP6",
+    "MACS",
+    "ROUTES",
+    "FLOODS",
     "UNDERLAY",
     "VSIDS",
     "LOCAL_PAS",
@@ -32,10 +39,11 @@ pub const MAPS: [&str; 14] = [
     "BUCKETS",
     "UPLINKS",
     "XSKS",
+    "PROGS",
 ];
 
-/// The map whose size is a setting, so that another size is no other layout.
-pub const LOOKUP: &str = "LOOKUP";
+/// The maps whose size is a setting (`lookup-capacity`), so that another size is no other layout.
+pub const SIZED: [&str; 3] = ["LOOKUP", "LOOKUP6", "MACS"];
 
 /// Kind and sizes of a map; `None` is "whatever the object says".
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,10 +105,15 @@ impl Layout {
             "VPORTS" => Self::of::<u32, Vport>(MapType::Hash, None),
             "PORT_CAS" => Self::of::<PortCaKey, u32>(MapType::Hash, None),
             "LOCAL_PORTS" => Self::of::<LocalPortKey, u32>(MapType::Hash, None),
-            LOOKUP => Self::of::<LookupKey, LookupEntry>(MapType::Hash, Some(lookup_capacity)),
+            "LOOKUP" => Self::of::<LookupKey4, LookupEntry>(MapType::Hash, Some(lookup_capacity)),
+            "LOOKUP6" => Self::of::<LookupKey, LookupEntry>(MapType::Hash, Some(lookup_capacity)),
+            "MACS" => Self::of::<LocalPortKey, LookupRecord>(MapType::Hash, Some(lookup_capacity)),
+            "ROUTES" => Self::of::<Key<RouteKey>, LookupRecord>(MapType::LpmTrie, None),
+            "FLOODS" => Self::of::<u32, Flood>(MapType::Hash, None),
+            "PROGS" => Self::of::<u32, u32>(MapType::ProgramArray, Some(PROGS_LEN)),
             "UNDERLAY" => Self::of::<u32, NextHop>(MapType::Array, None),
             "VSIDS" => Self::of::<u32, VirtualSubnet>(MapType::Hash, None),
-            "LOCAL_PAS" => Self::of::<PaKey, u32>(MapType::Hash, None),
+            "LOCAL_PAS" => Self::of::<Address, u32>(MapType::Hash, None),
             "COUNTERS" => Self::of::<u32, Count>(MapType::PerCpuArray, Some(COUNTERS_LEN)),
             "DROPS" => Self::of::<u32, Count>(MapType::PerCpuArray, Some(DROPS_LEN)),
             // The kernel decides on the value: with or without a program's id.
@@ -188,7 +201,7 @@ pub fn check(
         return Ok(Fit::Same);
     };
     match needed.fit(found) {
-        Some(Fit::Resize) if name != LOOKUP => None,
+        Some(Fit::Resize) if !SIZED.contains(&name) => None,
         fit => fit,
     }
     .ok_or_else(|| Mismatch::Layout {
@@ -234,40 +247,4 @@ fn bytes<T>() -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_map_has_a_layout() {
-        for name in MAPS {
-            assert!(Layout::needed(name, 1).is_some(), "{name}");
-        }
-    }
-
-    #[test]
-    fn only_the_capacity_may_differ() {
-        let needed = Layout::needed(LOOKUP, 65536).expect("layout");
-        assert_eq!(needed.fit(needed), Some(Fit::Same));
-        let grown = Layout::needed(LOOKUP, 65537).expect("layout");
-        assert_eq!(needed.fit(grown), Some(Fit::Resize));
-        let wide = Layout { key: 16, ..needed };
-        assert_eq!(needed.fit(wide), None);
-        let array = Layout {
-            kind: MapType::Array,
-            ..needed
-        };
-        assert_eq!(needed.fit(array), None);
-        assert_eq!(
-            needed.to_string(),
-            "Hash map with 8-byte keys, 24-byte values, room for 65536"
-        );
-    }
-
-    #[test]
-    fn only_our_version_or_an_unwritten_map_is_adopted() {
-        let folder = Path::new("/pin");
-        assert!(check_version(folder, 0).is_ok());
-        assert!(check_version(folder, dataplane_common::abi::VERSION).is_ok());
-        assert!(check_version(folder, dataplane_common::abi::VERSION + 1).is_err());
-    }
-}
+mod tests;

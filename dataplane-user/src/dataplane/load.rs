@@ -7,6 +7,7 @@ use aya::{
     maps::MapInfo,
     programs::{ProgramError, SchedClassifier, Xdp},
 };
+use dataplane_common::abi::programs;
 use libbpf_rs::PrintLevel;
 
 use super::{
@@ -28,6 +29,8 @@ pub const TC_INGRESS: &str = "nve_tc_ingress";
 pub const XDP_EGRESS: &str = "nve_xdp_egress";
 /// Program on an uplink, XDP.
 pub const XDP_INGRESS: &str = "nve_xdp_ingress";
+/// Program on an external interface, TC.
+pub const TC_EXTERNAL: &str = "nve_tc_external";
 /// Program on the near end of the upcall pair, TC: what user space gives back.
 pub const TC_UPCALL: &str = "nve_tc_upcall";
 /// Program on the far end of the upcall pair, XDP: into user space.
@@ -58,6 +61,7 @@ impl Dataplane {
         let mut maps = Maps::take(&mut bpf)?;
         verify(&mut bpf)?;
         adoption.complete(&mut maps)?;
+        place_programs(&mut bpf, &mut maps)?;
         let loaded = bpf
             .programs()
             .filter_map(|(_, program)| program.info().ok());
@@ -88,7 +92,9 @@ impl Dataplane {
 
 fn load_object(adoption: &Adoption, lookup_capacity: u32) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
-    loader.map_max_entries(layout::LOOKUP, lookup_capacity);
+    for name in layout::SIZED {
+        loader.map_max_entries(name, lookup_capacity);
+    }
     for name in layout::MAPS {
         loader.map_pin_path(name, adoption.path(name));
     }
@@ -104,13 +110,29 @@ fn tell(_: PrintLevel, text: String) {
 }
 
 fn verify(bpf: &mut Ebpf) -> Result<(), Error> {
-    for name in [TC_EGRESS, TC_INGRESS, TC_UPCALL] {
+    let entered = [TC_EGRESS, TC_INGRESS, TC_EXTERNAL, TC_UPCALL];
+    for name in entered.into_iter().chain(programs::NAMES) {
         let program: &mut SchedClassifier = typed(bpf, name)?;
         program.load().map_err(|error| refused(name, error))?;
     }
     for name in [XDP_EGRESS, XDP_INGRESS, XDP_UPCALL] {
         let program: &mut Xdp = typed(bpf, name)?;
         program.load().map_err(|error| refused(name, error))?;
+    }
+    Ok(())
+}
+
+/// Puts the programs that others go on in where those look for them. A dataplane that is adopted
+/// goes on in the new ones at once, for they are of the same layout.
+fn place_programs(bpf: &mut Ebpf, maps: &mut Maps) -> Result<(), Error> {
+    for (place, name) in (0..).zip(programs::NAMES) {
+        let program: &mut SchedClassifier = typed(bpf, name)?;
+        let fd = program.fd().map_err(|source| Error::Program {
+            name,
+            source: Box::new(source),
+        })?;
+        let set = maps.programs.set(place, fd, 0);
+        set.map_err(failed("PROGS"))?;
     }
     Ok(())
 }

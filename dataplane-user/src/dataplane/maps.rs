@@ -4,20 +4,26 @@ use std::path::Path;
 
 use aya::{
     Ebpf,
-    maps::{Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, XskMap},
+    maps::{
+        Array, DevMapHash, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, ProgramArray,
+        XskMap,
+    },
 };
 use dataplane_common::abi::{
     config::Config,
-    lookup::{LookupEntry, LookupKey},
-    pa::PaKey,
+    flood::Flood,
+    lookup::LookupRecord,
     port_ca::PortCaKey,
+    route::RouteKey,
     stats::Count,
     underlay::NextHop,
     vport::{LocalPortKey, Vport},
     vsid::VirtualSubnet,
 };
 
-use super::Error;
+use dataplane_common::id::Address;
+
+use super::{Error, lookups::Lookups};
 
 /// All maps of the object.
 pub struct Maps {
@@ -29,14 +35,20 @@ pub struct Maps {
     pub port_cas: HashMap<MapData, PortCaKey, u32>,
     /// `LOCAL_PORTS`.
     pub local_ports: HashMap<MapData, LocalPortKey, u32>,
-    /// `LOOKUP`.
-    pub lookup: HashMap<MapData, LookupKey, LookupEntry>,
+    /// `LOOKUP` and `LOOKUP6`.
+    pub lookup: Lookups,
+    /// `MACS`.
+    pub stations: HashMap<MapData, LocalPortKey, LookupRecord>,
+    /// `ROUTES`.
+    pub routes: LpmTrie<MapData, RouteKey, LookupRecord>,
+    /// `FLOODS`.
+    pub floods: HashMap<MapData, u32, Flood>,
     /// `UNDERLAY`.
     pub underlay: Array<MapData, NextHop>,
     /// `VSIDS`.
     pub subnets: HashMap<MapData, u32, VirtualSubnet>,
     /// `LOCAL_PAS`.
-    pub local_pas: HashMap<MapData, PaKey, u32>,
+    pub local_pas: HashMap<MapData, Address, u32>,
     /// `COUNTERS`.
     pub counters: PerCpuArray<MapData, Count>,
     /// `DROPS`.
@@ -45,6 +57,8 @@ pub struct Maps {
     pub tx_ports: DevMapHash<MapData>,
     /// `UPLINKS`.
     pub uplinks: HashMap<MapData, u32, u32>,
+    /// `PROGS`.
+    pub programs: ProgramArray<MapData>,
 }
 
 impl Maps {
@@ -55,7 +69,13 @@ impl Maps {
             vports: take(bpf, "VPORTS")?,
             port_cas: take(bpf, "PORT_CAS")?,
             local_ports: take(bpf, "LOCAL_PORTS")?,
-            lookup: take(bpf, "LOOKUP")?,
+            lookup: Lookups {
+                v4: take(bpf, "LOOKUP")?,
+                v6: take(bpf, "LOOKUP6")?,
+            },
+            stations: take(bpf, "MACS")?,
+            routes: take(bpf, "ROUTES")?,
+            floods: take(bpf, "FLOODS")?,
             underlay: take(bpf, "UNDERLAY")?,
             subnets: take(bpf, "VSIDS")?,
             local_pas: take(bpf, "LOCAL_PAS")?,
@@ -63,6 +83,7 @@ impl Maps {
             drops: take(bpf, "DROPS")?,
             tx_ports: take(bpf, "TX_PORTS")?,
             uplinks: take(bpf, "UPLINKS")?,
+            programs: take(bpf, "PROGS")?,
         })
     }
 }
@@ -70,11 +91,6 @@ impl Maps {
 impl Maps {
     /// The sockets of a pinned `XSKS`.
     pub fn sockets_at(pin: &Path) -> Result<XskMap<MapData>, MapError> {
-        Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
-    }
-
-    /// The lookup records of a pinned map.
-    pub fn lookup_at(pin: &Path) -> Result<HashMap<MapData, LookupKey, LookupEntry>, MapError> {
         Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
     }
 }

@@ -4,7 +4,7 @@
 //! * [`load`]: the object and its pinned maps.
 //! * [`adopt`], [`layout`] and [`running`]: what an earlier nved left, and whether it can stay.
 //! * [`attach`], [`detach`], [`links`], [`clsact`], [`qdisc`] and [`queues`]: programs on devices; [`foreign`]: those of others.
-//! * [`maps`], [`read`], [`commit`], [`stats`]: table content in and counters out.
+//! * [`maps`], [`lookups`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,7 @@ pub mod foreign;
 pub mod layout;
 pub mod links;
 pub mod load;
+pub mod lookups;
 pub mod maps;
 pub mod namespace;
 pub mod qdisc;

@@ -1,17 +1,17 @@
 //! What the kernel's maps hold, read back at start so that the first diff reconciles.
 
 use aya::maps::{IterableMap, MapError};
-use dataplane_common::abi::underlay::NextHop;
+use dataplane_common::{abi::underlay::NextHop, id::Address};
 
 use super::{
     Dataplane, Error,
     maps::{Maps, failed},
 };
-use crate::policy::table_image::TableImage;
+use crate::policy::table_image::{Prefix, TableImage};
 
 /// An empty entry of `UNDERLAY`.
 pub(super) const EMPTY_HOP: NextHop = {
-    let mut hop = NextHop::unrouted([0; 16], [0; 16]);
+    let mut hop = NextHop::unrouted(Address::UNSPECIFIED, Address::UNSPECIFIED);
     hop.state = NextHop::EMPTY;
     hop
 };
@@ -35,9 +35,20 @@ impl Dataplane {
             let item = item.map_err(failed("LOCAL_PORTS"))?;
             image.local_ports.extend(Some(item));
         }
-        for item in &maps.lookup {
+        for item in maps.lookup.iter() {
             let (key, entry) = item.map_err(failed("LOOKUP"))?;
             image.lookup.insert(key, entry.record);
+        }
+        for item in &maps.stations {
+            image.stations.extend(Some(item.map_err(failed("MACS"))?));
+        }
+        for item in &maps.floods {
+            image.floods.extend(Some(item.map_err(failed("FLOODS"))?));
+        }
+        for item in &maps.routes {
+            let (key, record) = item.map_err(failed("ROUTES"))?;
+            let (key, bits) = (key.data(), key.prefix_len());
+            image.routes.insert(Prefix { key, bits }, record);
         }
         for item in &maps.subnets {
             image.subnets.extend(Some(item.map_err(failed("VSIDS"))?));

@@ -5,14 +5,13 @@ use rtnetlink::{Error, Handle, LinkUnspec};
 
 use crate::netdev::NetDevice;
 
-/// Gives a device its alias and MTU, and keeps the host's IPv6 off it.
+/// Gives a device its alias and MTU.
 pub async fn label(
     handle: &Handle,
     device: &NetDevice,
     alias: &str,
     mtu: u16,
 ) -> Result<(), Error> {
-    quiet_ipv6(&device.name);
     let mut link = LinkUnspec::new_with_index(device.ifindex)
         .mtu(mtu.into())
         .build();
@@ -24,6 +23,12 @@ pub async fn label(
 /// Sets the MTU.
 pub async fn set_mtu(handle: &Handle, ifindex: u32, mtu: u16) -> Result<(), Error> {
     let link = LinkUnspec::new_with_index(ifindex).mtu(mtu.into()).build();
+    handle.link().change(link).execute().await
+}
+
+/// Lets a device take frames for any MAC, or for its own again.
+pub async fn set_promiscuous(handle: &Handle, ifindex: u32, on: bool) -> Result<(), Error> {
+    let link = LinkUnspec::new_with_index(ifindex).promiscuous(on).build();
     handle.link().change(link).execute().await
 }
 
@@ -39,7 +44,7 @@ pub async fn remove(handle: &Handle, ifindex: u32) -> Result<(), Error> {
 }
 
 /// The host has no business on a tenant's wire: no router solicitations, no MLD.
-fn quiet_ipv6(name: &str) {
+pub fn quiet_ipv6(name: &str) {
     let path = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
     if let Err(error) = std::fs::write(&path, "1") {
         tracing::debug!("{path}: {error}");

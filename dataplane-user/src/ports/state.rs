@@ -23,6 +23,8 @@ pub struct Wanted {
     pub gateways: Vec<IpAddr>,
     /// MTU of a device that we make.
     pub mtu: u16,
+    /// The host's own stack takes its frames, IPv6 among them.
+    pub of_host: bool,
 }
 
 /// A port's device.

@@ -10,8 +10,8 @@ use crate::{
     control::protocol::{ObjectList, ObjectView},
     policy::{
         document::{
-            Document, Dscp, HostSpec, LookupRecordSpec, Metadata, PortSpec, ProviderNetworkSpec,
-            VirtualSubnetSpec, VmNetworkSpec,
+            CustomerRouteSpec, Document, Dscp, HostSpec, LookupRecordSpec, Metadata, PortSpec,
+            ProviderNetworkSpec, VirtualSubnetSpec, VmNetworkSpec,
         },
         key::Key,
     },
@@ -65,6 +65,7 @@ fn columns(document: &Document) -> Table {
             &[
                 "CUSTOMER",
                 "ISOLATION",
+                "DISTRIBUTED-ROUTER",
                 "TABLE-MODE",
                 "SLOW-PATH-WEIGHT",
                 "REVISION",
@@ -73,11 +74,30 @@ fn columns(document: &Document) -> Table {
         ),
         Document::Port(_) => Table::new(
             &["VMNETWORK", "NAME", "HOST", "VSID", "CA", "MAC", "STATE"],
-            &["MODE", "INTERFACE", "REVISION", "LABELS"],
+            &[
+                "MODE",
+                "INTERFACE",
+                "TYPE",
+                "MSS-CLAMP",
+                "REVISION",
+                "LABELS",
+            ],
         ),
         Document::LookupRecord(_) => Table::new(
             &["VSID", "CA", "MAC", "PA", "TYPE", "PORT", "STATE"],
             &["RULE", "VMNETWORK", "VM", "REVISION", "LABELS"],
+        ),
+        Document::CustomerRoute(_) => Table::new(
+            &[
+                "VMNETWORK",
+                "NAME",
+                "VSID",
+                "PREFIX",
+                "NEXT-HOP",
+                "METRIC",
+                "STATE",
+            ],
+            &["REVISION", "LABELS"],
         ),
     }
 }
@@ -90,6 +110,7 @@ fn cells(object: &ObjectView) -> Vec<String> {
         Document::VMNetwork(d) => vm_network(&d.metadata, &d.spec, object),
         Document::Port(d) => port(&d.metadata, &d.spec, object),
         Document::LookupRecord(d) => lookup_record(&d.metadata, &d.spec, object),
+        Document::CustomerRoute(d) => customer_route(&d.metadata, &d.spec, object),
     }
 }
 
@@ -128,11 +149,12 @@ fn vm_network(meta: &Metadata, spec: &VmNetworkSpec, o: &ObjectView) -> Vec<Stri
     let subnets: Vec<String> = spec.virtual_subnets.iter().map(subnet).collect();
     vec![
         text(meta.name.as_ref()),
-        spec.routing_domain_id.to_string(),
+        text(spec.routing_domain_id.as_ref()),
         subnets.join("; "),
         o.status.state.clone(),
         text(spec.customer_id.as_ref()),
-        word(&spec.isolation),
+        isolation(spec),
+        spec.distributed_router.to_string(),
         word(&spec.table_mode),
         spec.slow_path_weight.to_string(),
         revision(o),
@@ -140,17 +162,27 @@ fn vm_network(meta: &Metadata, spec: &VmNetworkSpec, o: &ObjectView) -> Vec<Stri
     ]
 }
 
+/// The isolation, and what it needs.
+fn isolation(spec: &VmNetworkSpec) -> String {
+    let vlan = spec.vlan.map(|vlan| vlan.id.to_string());
+    let more = vlan.or(spec.external_interface.clone());
+    let word = spec.isolation.as_str().to_owned();
+    more.map_or(word.clone(), |more| format!("{word} {more}"))
+}
+
 fn port(meta: &Metadata, spec: &PortSpec, o: &ObjectView) -> Vec<String> {
     vec![
         text(meta.vm_network.as_ref()),
         text(meta.name.as_ref()),
         spec.host.clone(),
-        spec.virtual_subnet_id.to_string(),
+        text(spec.virtual_subnet_id.as_ref()),
         joined(&spec.customer_addresses),
         spec.mac_address.to_string(),
         o.status.state.clone(),
         word(&spec.mode),
         text(o.status.interface.as_ref()),
+        word(&spec.record_type),
+        spec.mss_clamp.as_ref().map(word).unwrap_or_default(),
         revision(o),
         labels(meta),
     ]
@@ -168,6 +200,20 @@ fn lookup_record(meta: &Metadata, spec: &LookupRecordSpec, o: &ObjectView) -> Ve
         spec.rule.as_ref().map(word).unwrap_or_default(),
         text(meta.vm_network.as_ref()),
         text(spec.vm_name.as_ref()),
+        revision(o),
+        labels(meta),
+    ]
+}
+
+fn customer_route(meta: &Metadata, spec: &CustomerRouteSpec, o: &ObjectView) -> Vec<String> {
+    vec![
+        text(meta.vm_network.as_ref()),
+        text(meta.name.as_ref()),
+        spec.virtual_subnet_id.to_string(),
+        spec.destination_prefix.to_string(),
+        spec.next_hop.to_string(),
+        spec.metric.to_string(),
+        o.status.state.clone(),
         revision(o),
         labels(meta),
     ]
@@ -208,44 +254,4 @@ fn word(value: &impl serde::Serialize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::render::testing;
-
-    fn table(list: &ObjectList, wide: bool) -> String {
-        let mut out = Vec::new();
-        objects_into(&mut out, list, View { wide, width: None }).expect("written");
-        String::from_utf8(out).expect("UTF-8")
-    }
-
-    #[test]
-    fn a_port_is_a_line() {
-        let list = testing::list("PortList", vec![testing::port("blue-vm1")]);
-        assert_eq!(
-            table(&list, false),
-            "VMNETWORK  NAME      HOST    VSID  CA        MAC                STATE\n\
-             blue       blue-vm1  host-a  6001  10.0.0.5  02:00:00:0b:00:05  Ready\n"
-        );
-    }
-
-    #[test]
-    fn each_kind_has_its_table() {
-        let list = testing::list("List", testing::documents());
-        for wide in [false, true] {
-            let text = table(&list, wide);
-            assert_eq!(text.split("\n\n").count(), 5, "{text}");
-            assert_eq!(text.contains("LABELS"), wide);
-        }
-    }
-
-    #[test]
-    fn names_can_be_given_back() {
-        let mut out = Vec::new();
-        names_into(&mut out, &testing::list("List", testing::documents())).expect("written");
-        assert_eq!(
-            String::from_utf8(out).expect("UTF-8"),
-            "providernetwork/default\nhost/host-a\nvmnetwork/blue\nport/blue/blue-vm1\n\
-             lookuprecord/6001/10.0.0.9\n"
-        );
-    }
-}
+mod tests;

@@ -182,6 +182,7 @@ mod tests {
                     held: 2,
                     refused: 0,
                 }],
+                consumed: 3,
                 records_in_use: 5,
                 negative_answers: 1,
             },

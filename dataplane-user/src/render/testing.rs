@@ -44,6 +44,10 @@ pub(crate) fn documents() -> Vec<Document> {
             "spec":{"virtualSubnetId":6001,"customerAddress":"10.0.0.9","macAddress":"02-00-00-0b-00-09",
             "providerAddress":"192.0.2.3","vmName":"vm9"}}"#,
         ),
+        document(
+            r#"{"apiVersion":"nve/v1","kind":"CustomerRoute","metadata":{"name":"default","vmNetwork":"blue"},
+            "spec":{"virtualSubnetId":6001,"destinationPrefix":"0.0.0.0/0","nextHop":"10.0.0.9"}}"#,
+        ),
     ]
 }
 

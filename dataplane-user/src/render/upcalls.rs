@@ -24,7 +24,7 @@ pub fn upcalls_into(out: &mut impl Write, list: &UpcallList, view: View) -> io::
             "IN-USE",
             "NEGATIVE",
         ],
-        &["WEIGHT", "PUNTS", "DROPS"],
+        &["CONSUMED", "WEIGHT", "PUNTS", "DROPS"],
     );
     for tenant in &list.items {
         table.row(cells(tenant));
@@ -55,6 +55,7 @@ fn cells(tenant: &UpcallCount) -> Vec<String> {
         micros(latency.map(|latency| latency.p99_microseconds)),
         tenant.records_in_use.to_string(),
         tenant.negative_answers.to_string(),
+        tenant.consumed.to_string(),
         tenant.weight.to_string(),
         listed(&tenant.punts),
         listed(&tenant.drops),
@@ -120,12 +121,17 @@ mod tests {
                 UpcallCount {
                     vm_network: "blue".into(),
                     weight: 3,
-                    punted: 7,
-                    punts: BTreeMap::from([("MISS".into(), 6), ("OVERSIZE".into(), 1)]),
+                    punted: 8,
+                    punts: BTreeMap::from([
+                        ("MISS".into(), 6),
+                        ("NEIGHBOUR".into(), 1),
+                        ("OVERSIZE".into(), 1),
+                    ]),
                     rate: 2,
                     held: 1,
                     reinjected: 4,
-                    answered: 1,
+                    answered: 2,
+                    consumed: 1,
                     dropped: 2,
                     drops: BTreeMap::from([("MTU_EXCEEDED".into(), 2)]),
                     latency: Some(Latency {
@@ -156,7 +162,7 @@ mod tests {
         assert_eq!(
             text(false),
             "VMNETWORK  PUNTED  RATE/S  HELD  REINJECTED  ANSWERED  DROPPED  P50-US  P99-US  IN-USE  NEGATIVE\n\
-             blue       7       2       1     4           1         2        41      97      5       0\n\
+             blue       8       2       1     4           2         2        41      97      5       0\n\
              red        0       0       0     0           0         0        -       -       0       0\n"
         );
     }
@@ -165,7 +171,7 @@ mod tests {
     fn the_wide_view_says_why() {
         let text = text(true);
         assert!(
-            text.contains("3       MISS 6, OVERSIZE 1  MTU_EXCEEDED 2"),
+            text.contains("1         3       MISS 6, NEIGHBOUR 1, OVERSIZE 1  MTU_EXCEEDED 2"),
             "{text}"
         );
     }

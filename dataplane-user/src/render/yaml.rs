@@ -24,6 +24,7 @@ pub fn document_yaml(document: &Document) -> io::Result<String> {
         Document::VMNetwork(d) => ordered("VMNetwork", d),
         Document::Port(d) => ordered("Port", d),
         Document::LookupRecord(d) => ordered("LookupRecord", d),
+        Document::CustomerRoute(d) => ordered("CustomerRoute", d),
     }
 }
 
@@ -87,6 +88,24 @@ mod tests {
         for document in testing::documents() {
             let text = document_yaml(&document).expect("serializable");
             assert_eq!(loaded(&text), [document], "{text}");
+        }
+    }
+
+    #[test]
+    fn every_field_comes_back() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/policy/good");
+        for name in [
+            "every-field",
+            "external-router",
+            "families",
+            "isolation",
+            "learned",
+        ] {
+            let text = std::fs::read_to_string(format!("{root}/{name}.yaml")).expect(name);
+            for document in loaded(&text) {
+                let text = document_yaml(&document).expect("serializable");
+                assert_eq!(loaded(&text), [document], "{text}");
+            }
         }
     }
 

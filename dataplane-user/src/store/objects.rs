@@ -1,6 +1,6 @@
 //! Policy documents in a store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -85,6 +85,8 @@ pub fn store_key(key: &Key) -> String {
         }
         Key::Port(port) => format!("{ROOT}{kind}/{port}"),
         Key::LookupRecord(vsid, ca) => format!("{ROOT}{kind}/{vsid}/{ca}"),
+        Key::L2Record(vsid, mac) => format!("{ROOT}{kind}/{vsid}/{mac}"),
+        Key::CustomerRoute(network, name) => format!("{ROOT}{kind}/{network}/{name}"),
     }
 }
 
@@ -129,6 +131,53 @@ pub async fn apply(
         }
         if let Some(revision) = commit(store, guard, ops).await? {
             return Ok(report(changes, revision));
+        }
+    }
+    Err(ObjectError::Conflict { tries: TRIES })
+}
+
+/// Creates those of the objects that are not there, in one transaction; which ones. What somebody
+/// else has created meanwhile stays as it is.
+pub async fn create(
+    store: &dyn Store,
+    mut documents: Vec<Document>,
+) -> Result<Vec<Key>, ObjectError> {
+    for _ in 0..TRIES {
+        let stored = load_all(store).await?;
+        let there: HashSet<Key> = stored.documents.iter().map(|(d, _)| Key::of(d)).collect();
+        documents.retain(|document| !there.contains(&Key::of(document)));
+        if documents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let guard = stored.guard;
+        let (changes, ops) = plan(stored, &documents)?;
+        if commit(store, guard, ops).await?.is_some() {
+            return Ok(changes.into_iter().map(|(key, _)| key).collect());
+        }
+    }
+    Err(ObjectError::Conflict { tries: TRIES })
+}
+
+/// Deletes those of the objects that are still exactly so, in one transaction; how many.
+pub async fn withdraw(store: &dyn Store, documents: &[Document]) -> Result<usize, ObjectError> {
+    for _ in 0..TRIES {
+        let stored = load_all(store).await?;
+        let guard = stored.guard;
+        let (gone, rest): (Vec<Document>, Vec<Document>) = stored
+            .into_documents()
+            .into_iter()
+            .partition(|document| documents.contains(document));
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        validate(&merge(rest, Vec::new()))
+            .map_err(|faults| ObjectError::Invalid(problems(faults)))?;
+        let delete = |document: &Document| Op::Delete {
+            key: store_key(&Key::of(document)),
+        };
+        let ops = gone.iter().map(delete).collect();
+        if commit(store, guard, ops).await?.is_some() {
+            return Ok(gone.len());
         }
     }
     Err(ObjectError::Conflict { tries: TRIES })

@@ -12,6 +12,9 @@ use crate::policy::document::ApiVersion;
 pub struct SlowPathStatus {
     /// The queues that packets come from.
     pub queues: Vec<QueueStatus>,
+    /// Packets that were meant to end in user space, those of the underlay that told of paths
+    /// included.
+    pub consumed: u64,
     /// Records in the kernel's tables because packets use them (`tableMode: onDemand`).
     pub records_in_use: usize,
     /// Answers in the kernel's tables that nobody has an address.
@@ -88,8 +91,12 @@ pub struct UpcallCount {
     pub held: usize,
     /// Packets that were given back to the programs; one that was cut counts once a piece.
     pub reinjected: u64,
-    /// Packets whose sender got an ICMP error; each of them is dropped, too.
+    /// Packets whose sender got an answer: an ICMP error, and each of those is dropped, too; or
+    /// what it asked for.
     pub answered: u64,
+    /// Packets that were meant to end in user space: questions with an answer, broadcasts of which
+    /// copies went on.
+    pub consumed: u64,
     /// Packets that ended in user space, all reasons.
     pub dropped: u64,
     /// Of these, by drop reason; zero counts left out.

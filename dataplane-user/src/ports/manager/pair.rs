@@ -45,7 +45,7 @@ impl Manager {
         let device = match found {
             Some(found) if self.is_set_up(port, &SetUp::of(found, &netns, wanted)) => {
                 self.hold_mtu(found, wanted.mtu).await?;
-                self.hold_routes(port, found, &netns).await;
+                self.restore(port, found, &netns).await;
                 found.clone()
             }
             found => {
@@ -67,8 +67,8 @@ impl Manager {
         done.is_some_and(|pair| pair.as_told == *now)
     }
 
-    /// Gives a tenant whose link was down its default routes back, which the kernel removed.
-    async fn hold_routes(&mut self, port: &PortKey, device: &NetDevice, netns: &NetNs) {
+    /// Gives a tenant whose link was down back what the kernel removed.
+    async fn restore(&mut self, port: &PortKey, device: &NetDevice, netns: &NetNs) {
         let Some(pair) = self.set_up.get_mut(port) else {
             return;
         };
@@ -77,8 +77,8 @@ impl Manager {
             return;
         }
         let end = TenantEnd::of(device, &pair.as_told.wanted);
-        if let Err(error) = tenant::route(netns, end).await {
-            tracing::info!("port {port}: no default route after its link was down: {error}");
+        if let Err(error) = tenant::restore(netns, end).await {
+            tracing::info!("port {port}: not as it shall be after its link was down: {error}");
         }
     }
 
@@ -121,6 +121,9 @@ impl Manager {
             old => self.renew(port, wanted, netns, old).await?,
         };
         let alias = names::alias(&self.host, port, &wanted.attach);
+        if !wanted.of_host {
+            link::quiet_ipv6(&device.name);
+        }
         link::label(&self.handle, &device, &alias, wanted.mtu)
             .await
             .map_err(failed("set up the host's end"))?;

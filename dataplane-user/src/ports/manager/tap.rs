@@ -34,7 +34,7 @@ impl Manager {
                 )));
             }
             (None, None) => {
-                let made = self.make_tap(name, &alias, wanted.mtu).await;
+                let made = self.make_tap(name, &alias, wanted).await;
                 let failed = |error| format!("cannot make tap {name}: {error:#}");
                 made.map_err(failed).map_err(Trouble::Failed)?
             }
@@ -44,13 +44,21 @@ impl Manager {
     }
 
     /// Makes it, down; it stays only once it bears our alias.
-    async fn make_tap(&self, name: &str, alias: &str, mtu: u16) -> anyhow::Result<NetDevice> {
+    async fn make_tap(
+        &self,
+        name: &str,
+        alias: &str,
+        wanted: &Wanted,
+    ) -> anyhow::Result<NetDevice> {
         let tap = Tap::create(name)?;
         let device = netdev::by_name(&self.handle, name).await?;
         let mut device = device.ok_or_else(|| anyhow::anyhow!("it vanished"))?;
-        link::label(&self.handle, &device, alias, mtu).await?;
+        if !wanted.of_host {
+            link::quiet_ipv6(&device.name);
+        }
+        link::label(&self.handle, &device, alias, wanted.mtu).await?;
         tap.keep()?;
-        device.mtu = mtu.into();
+        device.mtu = wanted.mtu.into();
         Ok(device)
     }
 }

@@ -4,6 +4,8 @@ use crate::{
     store::{SharedStore, open},
 };
 
+const LEARNED: &str = include_str!("../../../../tests/fixtures/policy/good/learned.yaml");
+const ROUTER: &str = include_str!("../../../../tests/fixtures/policy/good/external-router.yaml");
 const TWO_TENANTS: &str = include_str!("../../../../tests/fixtures/policy/good/two-tenants.yaml");
 
 fn documents(text: &str) -> Vec<Document> {
@@ -90,6 +92,27 @@ async fn delete_refuses_what_is_in_use() {
 }
 
 #[tokio::test]
+async fn every_object_can_be_deleted_by_its_name() {
+    for text in [LEARNED, ROUTER] {
+        let (_folder, store) = store().await;
+        let report = apply(&*store, documents(text), false).await.unwrap();
+        assert_eq!(
+            load_all(&*store).await.unwrap().documents.len(),
+            report.changes.len()
+        );
+        let mut objects: Vec<String> = report.changes.into_iter().map(|c| c.object).collect();
+        objects.retain(|object| !object.starts_with("host/") && !object.starts_with("vmnetwork/"));
+        for object in objects {
+            let (kind, name) = object.split_once('/').unwrap();
+            delete(&*store, &Key::parse(kind, name, None).unwrap())
+                .await
+                .unwrap();
+        }
+        assert_eq!(load_all(&*store).await.unwrap().documents.len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn appliers_at_the_same_time_both_succeed() {
     let (_folder, store) = store().await;
     let both = [documents(TWO_TENANTS), documents(TWO_TENANTS)];
@@ -109,4 +132,83 @@ async fn ids_are_kept_apart_from_the_policy() {
     assert_eq!(load_ids(&*store, "host-a").await.unwrap(), Some(ids));
     assert_eq!(load_ids(&*store, "host").await.unwrap(), None);
     assert!(load_all(&*store).await.unwrap().documents.is_empty());
+}
+
+/// A learned record of an address in the fixture's subnet, by the host.
+fn learned(last: u8, host: &str) -> Document {
+    let mut record = documents(LEARNED)
+        .into_iter()
+        .find_map(|document| {
+            let Document::LookupRecord(record) = document else {
+                return None;
+            };
+            let found = record.spec.customer_address.to_string() == "10.0.0.8";
+            found.then_some(record)
+        })
+        .unwrap();
+    record.spec.customer_address = [10, 0, 0, last].into();
+    record
+        .metadata
+        .labels
+        .insert("learned-by".into(), host.into());
+    Document::LookupRecord(record)
+}
+
+#[tokio::test]
+async fn who_creates_a_record_first_has_it() {
+    let (_folder, store) = store().await;
+    apply(&*store, documents(LEARNED), false).await.unwrap();
+    let first = create(&*store, vec![learned(60, "host-a")]).await.unwrap();
+    assert_eq!(first, [Key::of(&learned(60, "host-a"))]);
+    let both = vec![learned(60, "host-b"), learned(61, "host-b")];
+    let second = create(&*store, both).await.unwrap();
+    assert_eq!(second, [Key::of(&learned(61, "host-b"))]);
+    let stored = load_all(&*store).await.unwrap().into_documents();
+    assert!(stored.contains(&learned(60, "host-a")));
+    assert!(stored.contains(&learned(61, "host-b")));
+    let revision = load_all(&*store).await.unwrap().revision;
+    let again = create(&*store, vec![learned(60, "host-b")]).await.unwrap();
+    assert_eq!(again, []);
+    assert_eq!(load_all(&*store).await.unwrap().revision, revision);
+}
+
+#[tokio::test]
+async fn of_two_at_once_one_creates_it() {
+    let (_folder, store) = store().await;
+    apply(&*store, documents(LEARNED), false).await.unwrap();
+    let (a, b) = tokio::join!(
+        create(&*store, vec![learned(60, "host-a")]),
+        create(&*store, vec![learned(60, "host-b")]),
+    );
+    assert_eq!(a.unwrap().len() + b.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_policy_does_not_allow_is_not_created() {
+    let (_folder, store) = store().await;
+    apply(&*store, documents(LEARNED), false).await.unwrap();
+    // The gateway's.
+    let error = create(&*store, vec![learned(1, "host-a"), learned(60, "host-a")]).await;
+    assert!(matches!(error, Err(ObjectError::Invalid(_))), "{error:?}");
+    let stored = load_all(&*store).await.unwrap().into_documents();
+    assert!(!stored.contains(&learned(60, "host-a")));
+}
+
+#[tokio::test]
+async fn only_what_is_as_it_was_made_is_withdrawn() {
+    let (_folder, store) = store().await;
+    apply(&*store, documents(LEARNED), false).await.unwrap();
+    let made = vec![learned(60, "host-a"), learned(61, "host-a")];
+    create(&*store, made.clone()).await.unwrap();
+    // The operator takes one over.
+    let Document::LookupRecord(mut fixed) = learned(61, "host-a") else {
+        panic!("a record")
+    };
+    fixed.metadata.labels.clear();
+    let fixed = Document::LookupRecord(fixed);
+    apply(&*store, vec![fixed.clone()], false).await.unwrap();
+    assert_eq!(withdraw(&*store, &made).await.unwrap(), 1);
+    assert_eq!(withdraw(&*store, &made).await.unwrap(), 0);
+    let stored = load_all(&*store).await.unwrap().into_documents();
+    assert!(!stored.contains(&made[0]) && stored.contains(&fixed));
 }
