@@ -15,6 +15,9 @@ use xtask::lab::interrupted;
 
 use super::{Figure, Plan, Unit, tables};
 
+/// The table of the IPv4 lookup records.
+pub const LOOKUP: &str = "LOOKUP";
+
 /// Memory of the table of lookup records at every size, full or not: it is there from the start.
 pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
@@ -23,7 +26,7 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
         let capacity = (*records).max(tables::DEFAULT_CAPACITY);
         let bytes = of_tables(capacity)?
             .into_iter()
-            .find(|(name, _)| *name == layout::LOOKUP)
+            .find(|(name, _)| *name == LOOKUP)
             .context("no table of lookup records")?
             .1;
         let mut figure = Figure::new("kernel-memory", Unit::BytesPerMillionRecords)
@@ -40,8 +43,11 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
 ///
 /// Kernels before 6.4 count only keys and values.
 pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
-    let ebpf = EbpfLoader::new()
-        .map_max_entries(layout::LOOKUP, lookup_capacity)
+    let mut loader = EbpfLoader::new();
+    for name in layout::SIZED {
+        loader.map_max_entries(name, lookup_capacity);
+    }
+    let ebpf = loader
         .load(OBJECT)
         .context("the object with the programs")?;
     let bytes = layout::MAPS.into_iter().map(|name| {
@@ -55,7 +61,7 @@ pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
 /// What every kind of our maps has.
 #[allow(
     clippy::wildcard_enum_match_arm,
-    reason = "the enum is the library's; we have five kinds of it"
+    reason = "the enum is the library's; we have seven kinds of it"
 )]
 const fn data(map: &Map) -> Option<&MapData> {
     match map {
@@ -63,6 +69,8 @@ const fn data(map: &Map) -> Option<&MapData> {
         | Map::HashMap(data)
         | Map::PerCpuArray(data)
         | Map::DevMapHash(data)
+        | Map::LpmTrie(data)
+        | Map::ProgramArray(data)
         | Map::XskMap(data) => Some(data),
         _ => None,
     }

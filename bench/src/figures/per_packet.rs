@@ -116,8 +116,11 @@ struct Bench {
 
 impl Bench {
     fn load(records: u32) -> Result<Self> {
-        let mut ebpf = EbpfLoader::new()
-            .map_max_entries(layout::LOOKUP, records.max(tables::DEFAULT_CAPACITY))
+        let mut loader = EbpfLoader::new();
+        for name in layout::SIZED {
+            loader.map_max_entries(name, records.max(tables::DEFAULT_CAPACITY));
+        }
+        let mut ebpf = loader
             .load(OBJECT)
             .context("the object with the programs")?;
         for (name, program) in ebpf.programs_mut() {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use dataplane_common::abi::lookup::LookupKey;
-use dataplane_user::dataplane::{layout, load::MAPS_FOLDER, maps::Maps};
+use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::Lookups};
 use xtask::lab::{
     BPFFS, Netns, Nve, NveSpec, Proc, TempDir, interrupted, output, unique, wait_until,
 };
@@ -103,13 +103,13 @@ impl Product {
 
     /// Whether the last record is in the table.
     fn enforced(&self) -> bool {
-        let pin = self.nve.spec().pin.join(MAPS_FOLDER).join(layout::LOOKUP);
+        let pins = self.nve.spec().pin.join(MAPS_FOLDER);
         let ca = tables::FIRST + tables::remotes(self.records) - 1;
         let last = LookupKey {
             rdid: RDID,
-            ca: ca.to_be_bytes(),
+            ca: ca.to_be_bytes().into(),
         };
-        Maps::lookup_at(&pin).is_ok_and(|lookup| lookup.get(&last, 0).is_ok())
+        Lookups::pinned(&pins).is_ok_and(|lookups| lookups.get(&last).is_ok())
     }
 }
 

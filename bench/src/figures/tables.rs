@@ -4,20 +4,27 @@
 //! from, one beside it. Record `k` is the CA 10.0.0.0 + `FIRST` + `k`, spread evenly over the hosts
 //! 198.18.0.0 and following (the addresses of RFC 2544, for benchmarks).
 
+use std::net::Ipv4Addr;
+
 use anyhow::Result;
+use aya::maps::lpm_trie::Key;
 use dataplane_common::{
     abi::{
         config::Config,
         lookup::{LookupEntry, LookupKey, LookupRecord},
-        pa,
         port_ca::PortCaKey,
+        route,
         underlay::NextHop,
         vport::{LocalPortKey, Vport},
         vsid::VirtualSubnet,
     },
-    id::Mac,
+    id::{Address, Mac},
 };
-use dataplane_user::{dataplane::maps::Maps, policy::table_image::TableImage};
+use dataplane_user::{
+    dataplane::maps::Maps,
+    policy::table_image::{Prefix, TableImage},
+};
+use ipnet::Ipv4Net;
 use xtask::lab::interrupted;
 
 use super::LOOK_EVERY;
@@ -62,12 +69,21 @@ pub(super) fn image(records: u32) -> TableImage {
         config: Config::DEFAULT,
         ..TableImage::default()
     };
-    image.local_pas.insert(pa::from_v4(OUR_PA.to_be_bytes()));
+    image.local_pas.insert(address(OUR_PA));
+    let routes = route::of_domain(RDID);
     let subnet = VirtualSubnet {
         rdid: RDID,
         flags: 0,
+        routes,
     };
     image.subnets.insert(VSID, subnet);
+    let prefix = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
+    let on_link = LookupRecord {
+        flags: LookupRecord::ON_LINK,
+        ..LookupRecord::negative(VSID)
+    };
+    let prefix = Prefix::new(routes, prefix.into());
+    image.routes.insert(prefix, on_link);
     hop(&mut image, 1, OUR_PA);
     for host in 0..HOSTS.min(records) {
         hop(&mut image, 2 + host, FIRST_PA + host);
@@ -94,18 +110,21 @@ pub(super) fn remote(k: u32) -> (LookupKey, LookupRecord) {
 fn key(ca: u32) -> LookupKey {
     LookupKey {
         rdid: RDID,
-        ca: ca.to_be_bytes(),
+        ca: address(ca),
     }
 }
 
-fn hop(image: &mut TableImage, index: u32, address: u32) {
-    let to = pa::from_v4(address.to_be_bytes());
-    let mut hop = NextHop::unrouted(to, pa::from_v4(OUR_PA.to_be_bytes()));
+const fn address(ip: u32) -> Address {
+    Address::v4(ip.to_be_bytes())
+}
+
+fn hop(image: &mut TableImage, index: u32, pa: u32) {
+    let mut hop = NextHop::unrouted(address(pa), address(OUR_PA));
     hop.ifindex = UPLINK;
     hop.state = NextHop::RESOLVED;
     hop.path_mtu = 1600;
     hop.src_mac = mac(OUR_PA);
-    hop.dst_mac = mac(address);
+    hop.dst_mac = mac(pa);
     image.underlay.insert(index, hop);
 }
 
@@ -114,15 +133,16 @@ fn port(image: &mut TableImage, slot: u32, ifindex: u32, ca: u32) {
         slot,
         rdid: RDID,
         vsid: VSID,
+        routes: route::of_domain(RDID),
         mtu: 1500,
-        flags: 0,
         mac: mac(ca),
         gateway_mac: mac(0x0A00_0001),
-        ca: ca.to_be_bytes(),
+        cas: [address(ca), Address::UNSPECIFIED],
+        ..Vport::default()
     };
     image.vports.insert(ifindex, vport);
-    let ca_bytes = ca.to_be_bytes();
-    image.port_cas.insert(PortCaKey { slot, ca: ca_bytes });
+    let own = address(ca);
+    image.port_cas.insert(PortCaKey { slot, ca: own });
     let local = LocalPortKey::new(VSID, mac(ca));
     image.local_ports.insert(local, ifindex);
     let record = LookupRecord {
@@ -148,7 +168,11 @@ pub(super) fn fill(maps: &mut Maps, image: &TableImage) -> Result<()> {
         if number.is_multiple_of(LOOK_EVERY) {
             interrupted()?;
         }
-        maps.lookup.insert(key, LookupEntry::from(*record), 0)?;
+        maps.lookup.insert(key, LookupEntry::from(*record))?;
+    }
+    for (prefix, record) in &image.routes {
+        maps.routes
+            .insert(&Key::new(prefix.bits, prefix.key), record, 0)?;
     }
     for key in &image.port_cas {
         maps.port_cas.insert(key, 0, 0)?;

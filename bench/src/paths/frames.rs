@@ -4,7 +4,10 @@ use std::net::Ipv4Addr;
 
 use dataplane_common::{
     id::Mac,
-    wire::{checksum, ether, gre, ipv4, outer},
+    wire::{
+        checksum, ether, gre, ipv4,
+        outer::{OuterHeaders as _, OverV4},
+    },
 };
 
 use super::{
@@ -110,8 +113,8 @@ pub fn encapsulated(inner: Frames) -> Frames {
     head.extend(inner.head);
     Frames {
         head,
-        key_offset: inner.key_offset + outer::LEN,
-        checksum_offset: inner.checksum_offset.map(|offset| offset + outer::LEN),
+        key_offset: inner.key_offset + OverV4::LEN,
+        checksum_offset: inner.checksum_offset.map(|offset| offset + OverV4::LEN),
         length,
         ..inner
     }
@@ -174,7 +177,7 @@ mod tests {
                 ..Datagram::to_b(100)
             }
             .frames();
-            for (frames, at) in [(encapsulated(plain.clone()), outer::LEN), (plain, 0)] {
+            for (frames, at) in [(encapsulated(plain.clone()), OverV4::LEN), (plain, 0)] {
                 let ip = &frames.head[at + ether::LEN..][..ipv4::LEN];
                 let words: Vec<u16> = ip
                     .chunks(2)

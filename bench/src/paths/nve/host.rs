@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use anyhow::{Context, Result};
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{Array, HashMap, MapData, PerCpuArray, xdp::DevMapHash},
+    maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie::Key, xdp::DevMapHash},
 };
 use dataplane_common::{
     abi::{
         config::Config,
-        lookup::{LookupEntry, LookupKey, LookupRecord},
+        lookup::{LookupEntry, LookupKey4, LookupRecord},
         port_ca::PortCaKey,
+        route::RouteKey,
         stats::{Count, Counter, Direction, counter_index, drop_index},
         underlay::NextHop,
     },
@@ -72,7 +73,7 @@ impl Host {
     /// A writer of records that are as they are.
     pub(super) fn take_lookup(&mut self, record: LookupRecord) -> Result<Rewrite> {
         let map = self.ebpf.take_map("LOOKUP").context("no such map")?;
-        let mut map: HashMap<_, LookupKey, LookupEntry> = map.try_into()?;
+        let mut map: HashMap<_, LookupKey4, LookupEntry> = map.try_into()?;
         let entry = LookupEntry::from(record);
         Ok(Box::new(move |number| {
             map.insert(tables::key(number), entry, 0)
@@ -113,8 +114,13 @@ impl Host {
         self.put("PORT_CAS", &port_cas)?;
         self.put("LOCAL_PAS", &local_pas)?;
         let records = image.lookup.iter();
-        let records = records.map(|(key, record)| (*key, LookupEntry::from(*record)));
-        self.put("LOOKUP", &records.collect())?;
+        let records = records.filter_map(|(key, record)| Some((key.v4()?, (*record).into())));
+        self.put::<LookupKey4, LookupEntry>("LOOKUP", &records.collect())?;
+        let routes = self.ebpf.map_mut("ROUTES").context("no such map")?;
+        let mut routes: LpmTrie<_, RouteKey, LookupRecord> = routes.try_into()?;
+        for (prefix, record) in &image.routes {
+            routes.insert(&Key::new(prefix.bits, prefix.key), record, 0)?;
+        }
         bulk::fill(
             programs::map_id(&self.ebpf, "LOOKUP")?,
             spec.keys,
@@ -127,7 +133,7 @@ impl Host {
             programs::map_id(&self.ebpf, "PORT_CAS")?,
             spec.keys,
             |number| {
-                let ca = tables::ca(number);
+                let ca = tables::ca(number).into();
                 (PortCaKey { slot, ca }, 0_u32)
             },
         )

@@ -1,18 +1,21 @@
 //! What stands in the tables of each host.
 
+use std::net::Ipv4Addr;
+
 use anyhow::Result;
 use dataplane_common::{
     abi::{
-        lookup::{LookupKey, LookupRecord},
-        pa,
+        lookup::{LookupKey, LookupKey4, LookupRecord},
         port_ca::PortCaKey,
+        route,
         underlay::NextHop,
         vport::{LocalPortKey, Vport},
         vsid::VirtualSubnet,
     },
-    id::Mac,
+    id::{Address, Mac},
 };
-use dataplane_user::policy::table_image::TableImage;
+use dataplane_user::policy::table_image::{Prefix, TableImage};
+use ipnet::Ipv4Net;
 
 use crate::{
     paths::{
@@ -68,8 +71,8 @@ pub(super) fn hosts(scenario: &Scenario, topology: &Topology) -> Result<Vec<Spec
 }
 
 /// The key of a record.
-pub(super) fn key(number: u32) -> LookupKey {
-    LookupKey {
+pub(super) fn key(number: u32) -> LookupKey4 {
+    LookupKey4 {
         rdid: RDID,
         ca: ca(number),
     }
@@ -117,7 +120,7 @@ fn add_b(spec: &mut Spec, work: Work, ifindex: u32) {
     if spec.is_b {
         let peer = LookupKey {
             rdid: RDID,
-            ca: octets(TENANT_A),
+            ca: octets(TENANT_A).into(),
         };
         let to_a = LookupRecord {
             mac: MAC_A,
@@ -151,18 +154,26 @@ fn underlay(is_b: bool, uplink: u32) -> TableImage {
     let a = (HOST_A, MAC_HOST_A);
     let b = (HOST_B, MAC_HOST_B);
     let (here, there) = if is_b { (b, a) } else { (a, b) };
-    let own = pa::from_v4(octets(here.0));
+    let own = Address::v4(octets(here.0));
     let mut image = TableImage::default();
     image.local_pas.insert(own);
-    image.subnets.insert(
-        VSID,
-        VirtualSubnet {
-            rdid: RDID,
-            flags: 0,
-        },
-    );
+    let routes = route::of_domain(RDID);
+    let subnet = VirtualSubnet {
+        rdid: RDID,
+        flags: 0,
+        routes,
+    };
+    image.subnets.insert(VSID, subnet);
+    let on_link = LookupRecord {
+        flags: LookupRecord::ON_LINK,
+        ..LookupRecord::negative(VSID)
+    };
+    // Keys of records, and those of nobody.
+    let prefix = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 7);
+    let prefix = Prefix::new(routes, prefix.into());
+    image.routes.insert(prefix, on_link);
     for (index, (address, mac)) in [(HERE, here), (THERE, there)] {
-        let mut hop = NextHop::unrouted(pa::from_v4(octets(address)), own);
+        let mut hop = NextHop::unrouted(octets(address).into(), own);
         hop.ifindex = uplink;
         hop.state = NextHop::RESOLVED;
         hop.path_mtu = UNDERLAY_MTU;
@@ -174,15 +185,18 @@ fn underlay(is_b: bool, uplink: u32) -> TableImage {
 }
 
 fn add_port(image: &mut TableImage, (slot, mac, ca): (u32, Mac, [u8; 4]), ifindex: u32) {
+    let ca = Address::v4(ca);
     let vport = Vport {
         slot,
         rdid: RDID,
         vsid: VSID,
+        routes: route::of_domain(RDID),
         mtu: TENANT_MTU,
         flags: Vport::PEER,
         mac,
         gateway_mac: Mac([2, 0xEE, 0, 0, 0, 1]),
-        ca,
+        cas: [ca, Address::UNSPECIFIED],
+        ..Vport::default()
     };
     image.vports.insert(ifindex, vport);
     image.port_cas.insert(PortCaKey { slot, ca });
