@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
-use dataplane_common::{abi::stats::Direction, reason::DropReason, wire::outer};
+use dataplane_common::{abi::stats::Direction, reason::DropReason, wire::ether};
 use dataplane_user::policy::table_image::TableImage;
 
 use crate::{
     counting::{Counting, TABLES},
-    expect::Want,
-    fixtures::{self, slow_path},
-    model::{Fate, decide},
-    packet::{patch, received, udp},
-    policy::{BLUE, SENDER, blue_on_demand, two_tenants},
+    fixtures::{self, asked, slow_path},
+    model::{Setting, decide},
+    packet::{outer_len, patch, received, udp},
+    policy::{BLUE, PEER, PEER6, SENDER, asking, blue_on_demand, two_tenants},
+    want::Want,
 };
 
 /// Figures by name: those of one kernel series.
@@ -21,7 +21,7 @@ pub type Costs = BTreeMap<String, u64>;
 /// Figures by kernel series and architecture ("6.18 `x86_64`").
 pub type Baseline = BTreeMap<String, Costs>;
 /// Look-ups by table.
-type Counts = [u32; TABLES.len()];
+pub type Counts = [u32; TABLES.len()];
 /// Look-ups by direction and what becomes of the packet.
 pub type Walks = BTreeMap<(&'static str, String), Counts>;
 
@@ -32,7 +32,6 @@ pub const TOLERANCE: u64 = 10;
 
 const A: [u8; 4] = [10, 0, 0, 5];
 const REMOTE: [u8; 4] = [10, 0, 0, 7];
-const PEER: [u8; 4] = [192, 0, 2, 2];
 
 /// Look-ups of every walk: direction, what becomes of the packet, and its most expensive fixture.
 pub fn look_ups() -> Walks {
@@ -41,14 +40,16 @@ pub fn look_ups() -> Walks {
         let (fate, counts) = ask(image, direction, frame);
         keep(
             &mut walks,
-            (direction, word(direction, fate, frame)),
+            (direction, word(direction, &fate, frame)),
             counts,
         );
     };
-    let image = two_tenants();
-    for fixture in fixtures::all().iter().filter(|f| f.gso_size == 0) {
-        walk(&image, fixture.direction, &fixture.frame);
+    for world in fixtures::worlds() {
+        for fixture in world.fixtures.iter().filter(|f| f.gso_size == 0) {
+            walk(&world.image, fixture.direction, &fixture.frame);
+        }
     }
+    let image = two_tenants();
     let tunnelled = received(BLUE, PEER, 0, &udp(REMOTE, A, 30));
     let bad_sum = patch(&tunnelled, 24, &[0xAB, 0xCD]);
     walk(&image, Direction::Ingress, &bad_sum);
@@ -59,22 +60,31 @@ pub fn look_ups() -> Walks {
     let mut unknown = image.clone();
     unknown.vports.remove(&SENDER);
     walk(&unknown, Direction::Egress, &udp(A, REMOTE, 30));
-    let partial = blue_on_demand();
-    for fixture in slow_path::punted().iter().filter(|f| f.gso_size == 0) {
-        let Want::Punted(_, punt, _) = fixture.want else {
-            continue;
-        };
-        let (_, counts) = ask(&partial, fixture.direction, &fixture.frame);
-        let walk = format!("left to user space: `{}`", punt.as_str());
-        keep(&mut walks, (fixture.direction, walk), counts);
+    for (partial, punted) in [
+        (blue_on_demand(), slow_path::punted()),
+        (asking(), asked::punted()),
+    ] {
+        for fixture in punted.iter().filter(|f| f.gso_size == 0) {
+            let Want::Punted(_, punt, _) = fixture.want else {
+                continue;
+            };
+            let (_, counts) = ask(&partial, fixture.direction, &fixture.frame);
+            let walk = format!("left to user space: `{}`", punt.as_str());
+            keep(&mut walks, (fixture.direction, walk), counts);
+        }
     }
     walks
 }
 
-fn ask(image: &TableImage, direction: Direction, frame: &[u8]) -> (Fate, Counts) {
+/// What becomes of a packet, and its look-ups.
+pub fn ask(image: &TableImage, direction: Direction, frame: &[u8]) -> (Want, Counts) {
     let counting = Counting::over(image);
-    let fate = decide(&counting, direction, frame, true);
-    (fate, counting.counts())
+    let setting = Setting {
+        verify: true,
+        attended: false,
+    };
+    let said = decide(&counting, direction, frame, setting);
+    (said.want, counting.counts())
 }
 
 /// Of all packets with the same walk, the most expensive one counts.
@@ -90,26 +100,41 @@ pub fn sum(counts: &Counts) -> u32 {
     counts.iter().sum()
 }
 
-fn word(direction: Direction, fate: Fate, frame: &[u8]) -> String {
+fn word(direction: Direction, fate: &Want, frame: &[u8]) -> String {
     let place = match (direction, fate) {
-        (_, Fate::Dropped(reason)) => return format!("dropped: `{}`", reason.as_str()),
-        (_, Fate::Replied) => "answered",
-        (_, Fate::Passed) => return "the host's own".to_owned(),
-        (_, Fate::Encapped(_)) => "to another host",
-        (Direction::Egress, Fate::Delivered(_)) => "to a port of this host",
-        (Direction::Ingress, Fate::Delivered(_)) => "to its port",
+        (_, Want::Dropped(_, reason)) => return format!("dropped: `{}`", reason.as_str()),
+        (_, Want::Punted(_, punt, _)) => {
+            return format!("left to user space: `{}`", punt.as_str());
+        }
+        (_, Want::Replied(..)) => "answered",
+        (_, Want::Passed) => return "the host's own".to_owned(),
+        (_, Want::Encapped(..)) => "to another host",
+        (_, Want::Flooded(..)) => "copied",
+        (Direction::Egress, Want::Delivered(..)) => "to a port of this host",
+        (Direction::Ingress, Want::Delivered(..)) => "to its port",
+    };
+    let ethertype = |at: usize| {
+        let bytes = frame.get(at + 12..at + 14);
+        bytes.map_or(0, |b| u16::from_be_bytes([b[0], b[1]]))
     };
     let inner = match direction {
         Direction::Egress => 0,
-        Direction::Ingress => outer::LEN,
+        Direction::Ingress if ethertype(0) == ether::IPV6 => outer_len(PEER6),
+        Direction::Ingress => outer_len(PEER),
     };
-    let arp = frame.get(inner + 12..inner + 14) == Some(&[8, 6]);
-    format!("{} {place}", if arp { "ARP" } else { "IPv4" })
+    let what = match ethertype(inner) {
+        ether::ARP => "ARP",
+        ether::IPV4 => "IPv4",
+        ether::IPV6 => "IPv6",
+        tag if ether::is_tag(tag) => "tagged",
+        _ => "other",
+    };
+    format!("{what} {place}")
 }
 
-/// Drop reasons that no walk of [`look_ups`] has: their packets need a helper to fail, or were left
-/// to user space before.
-pub const NOT_WALKED: [DropReason; 10] = [
+/// Drop reasons that no walk of [`look_ups`] has: their packets need a helper to fail, were left to
+/// user space before, ended in a bucket or are of ports that no virtual network has.
+pub const NOT_WALKED: [DropReason; 14] = [
     DropReason::EncapFailed,
     DropReason::DecapFailed,
     DropReason::PuntRate,
@@ -120,6 +145,10 @@ pub const NOT_WALKED: [DropReason; 10] = [
     DropReason::HoldExpired,
     DropReason::WorkerLost,
     DropReason::TableFull,
+    DropReason::Ipv6Unsupported,
+    DropReason::BcastRate,
+    DropReason::BcastFailed,
+    DropReason::VlanForeign,
 ];
 
 /// The series of a kernel release: "6.18" of "6.18.5-cloud".
@@ -206,8 +235,8 @@ what the code does.
 
 ## Look-ups
 
-How often a packet asks each table, at most. `CONFIG` and `UNDERLAY` are arrays, the others hash
-tables. Beside them a packet moves two counters of its CPU, one that is delivered on its own host
+How often a packet asks each table, at most. `CONFIG` and `UNDERLAY` are arrays, `ROUTES` is a trie of
+prefixes, the others are hash tables. Beside them a packet moves two counters of its CPU, one that is delivered on its own host
 three. A packet that bears another than the first address of its port asks `PORT_CAS` once more. One
 that is left to user space asks for a socket, `CONFIG` and its bucket besides; a record on demand is
 written to once a second at most.

@@ -4,21 +4,25 @@ use std::cell::Cell;
 
 use dataplane_common::{
     abi::{
-        config::Config, lookup::LookupRecord, pa::PaKey, underlay::NextHop, vport::Vport,
+        config::Config, flood::Flood, lookup::LookupRecord, underlay::NextHop, vport::Vport,
         vsid::VirtualSubnet,
     },
     forward::Tables,
-    id::Mac,
+    id::{Address, Mac},
 };
 use dataplane_user::policy::table_image::TableImage;
 
 /// The tables by the name of their map, in the order of [`Counting::counts`].
-pub const TABLES: [&str; 8] = [
+pub const TABLES: [&str; 12] = [
     "CONFIG",
     "VPORTS",
     "PORT_CAS",
     "LOCAL_PORTS",
     "LOOKUP",
+    "LOOKUP6",
+    "ROUTES",
+    "MACS",
+    "FLOODS",
     "UNDERLAY",
     "VSIDS",
     "LOCAL_PAS",
@@ -58,22 +62,31 @@ impl Tables for Counting<'_> {
     fn vport(&self, ifindex: u32) -> Option<&Vport> {
         self.asked(1).vport(ifindex)
     }
-    fn port_has_ca(&self, slot: u32, ca: [u8; 4]) -> bool {
+    fn port_has_ca(&self, slot: u32, ca: Address) -> bool {
         self.asked(2).port_has_ca(slot, ca)
     }
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
         self.asked(3).local_port(vsid, mac)
     }
-    fn lookup(&self, rdid: u32, ca: [u8; 4]) -> Option<&LookupRecord> {
-        self.asked(4).lookup(rdid, ca)
+    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord> {
+        self.asked(if ca.is_v4() { 4 } else { 5 }).lookup(rdid, ca)
+    }
+    fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord> {
+        self.asked(6).route(scope, ca)
+    }
+    fn station(&self, vsid: u32, mac: Mac) -> Option<&LookupRecord> {
+        self.asked(7).station(vsid, mac)
+    }
+    fn flood(&self, vsid: u32) -> Option<&Flood> {
+        self.asked(8).flood(vsid)
     }
     fn next_hop(&self, pa_index: u32) -> Option<&NextHop> {
-        self.asked(5).next_hop(pa_index)
+        self.asked(9).next_hop(pa_index)
     }
     fn subnet(&self, vsid: u32) -> Option<&VirtualSubnet> {
-        self.asked(6).subnet(vsid)
+        self.asked(10).subnet(vsid)
     }
-    fn is_local_pa(&self, pa: &PaKey) -> bool {
-        self.asked(7).is_local_pa(pa)
+    fn is_local_pa(&self, pa: Address) -> bool {
+        self.asked(11).is_local_pa(pa)
     }
 }

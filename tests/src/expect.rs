@@ -1,14 +1,11 @@
 //! A packet test is data: a description, a packet, what shall become of it.
 
-use dataplane_common::{
-    abi::{
-        stats::{Counter, Direction},
-        upcall::{Task, UpcallHeader},
-    },
-    punt::Punt,
-    reason::DropReason,
+use dataplane_common::abi::{
+    stats::{Counter, Direction},
+    upcall::{Task, UpcallHeader},
 };
 
+pub use crate::want::{Copies, Want};
 use crate::{
     policy::SENDER,
     prog_run::{Action, Counts, Hook, Programs, Ran},
@@ -28,23 +25,6 @@ pub struct Fixture {
     pub want: Want,
     /// Whether XDP leaves the packet to TC (which then decides the same).
     pub xdp_leaves: bool,
-}
-
-/// The fate of a packet, with the slots whose counters move.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// On the wire as these bytes.
-    Encapped(u32, Vec<u8>),
-    /// At another port (sender's slot; 0 from the underlay) as these bytes.
-    Delivered(u32, u32, Vec<u8>),
-    /// Back to the sender as these bytes.
-    Replied(u32, Vec<u8>),
-    /// Untouched.
-    Passed,
-    /// Left to user space, counted in this slot: behind a header that says why, these bytes.
-    Punted(u32, Punt, Vec<u8>),
-    /// Dropped, counted in this slot.
-    Dropped(u32, DropReason),
 }
 
 impl Fixture {
@@ -104,7 +84,7 @@ impl Fixture {
             )?;
             ran = programs.run(Hook::Tc, self.direction, &ran.frame);
         }
-        self.counted(programs, &before, &self.counts())?;
+        self.counted(programs, &before, &self.want.counts(self.direction))?;
         self.outcome(hook, &ran)
     }
 
@@ -115,15 +95,15 @@ impl Fixture {
             Direction::Ingress => (Task::Ingress, Counter::IngressReinjected),
         };
         let before = programs.counts();
-        let slot = self.slot();
+        let slot = self.want.slot(self.direction);
         let of_port = match self.direction {
             Direction::Egress => slot,
             Direction::Ingress => 0,
         };
         let header = UpcallHeader::new(task, SENDER, of_port, 0);
         let ran = programs.give_back(header, &self.frame);
-        let mut counts = self.counts();
-        counts.counters.insert((slot, again), 1);
+        let mut counts = self.want.counts(self.direction);
+        counts.count(slot, again);
         self.counted(programs, &before, &counts)?;
         self.outcome(Hook::Tc, &ran)
     }
@@ -149,56 +129,13 @@ impl Fixture {
                 (Action::Redirect, [&header.to_bytes(), &frame[..]].concat())
             }
             Want::Passed => (Action::Pass, self.frame.clone()),
-            Want::Dropped(..) => return self.same("action", &Action::Drop, &ran.action),
+            // The copies are on their way, and this is no more.
+            Want::Flooded(..) | Want::Dropped(..) => {
+                return self.same("action", &Action::Drop, &ran.action);
+            }
         };
         self.same("action", &action, &ran.action)?;
         self.same("bytes", &frame, &ran.frame)
-    }
-
-    /// Whose packets were received.
-    fn slot(&self) -> u32 {
-        match (self.direction, &self.want) {
-            (
-                _,
-                Want::Encapped(slot, _)
-                | Want::Replied(slot, _)
-                | Want::Punted(slot, ..)
-                | Want::Dropped(slot, _),
-            )
-            | (Direction::Egress, Want::Delivered(slot, ..))
-            | (Direction::Ingress, Want::Delivered(_, slot, _)) => *slot,
-            (_, Want::Passed) => 0,
-        }
-    }
-
-    /// Exactly the counters that shall move.
-    fn counts(&self) -> Counts {
-        use Counter as C;
-        let mut counts = Counts::default();
-        let slot = self.slot();
-        let (received, passed, punted) = match self.direction {
-            Direction::Egress => (C::EgressReceived, C::EgressPassed, C::EgressPunted),
-            Direction::Ingress => (C::IngressReceived, C::IngressPassed, C::IngressPunted),
-        };
-        let mut move_counter = |slot, counter| {
-            counts.counters.insert((slot, counter), 1);
-        };
-        move_counter(slot, received);
-        match (self.direction, &self.want) {
-            (_, Want::Encapped(..)) => move_counter(slot, C::EgressEncapped),
-            (_, Want::Replied(..)) => move_counter(slot, C::EgressReplied),
-            (Direction::Egress, Want::Delivered(_, to, _)) => {
-                move_counter(slot, C::EgressDelivered);
-                move_counter(*to, C::LocalReceived);
-            }
-            (Direction::Ingress, Want::Delivered(..)) => move_counter(slot, C::IngressDelivered),
-            (_, Want::Passed) => move_counter(slot, passed),
-            (_, Want::Punted(..)) => move_counter(slot, punted),
-            (direction, Want::Dropped(_, reason)) => {
-                counts.drops.insert((slot, direction, *reason), 1);
-            }
-        }
-        counts
     }
 
     fn same<T: PartialEq + std::fmt::Debug>(

@@ -3,6 +3,7 @@
 
 pub mod costs;
 pub mod counting;
+pub mod differ;
 pub mod expect;
 pub mod fixtures;
 pub mod model;
@@ -14,3 +15,4 @@ pub mod policy;
 pub mod prog_run;
 pub mod random;
 pub mod stranger;
+pub mod want;

@@ -1,6 +1,8 @@
 //! Policies and frames at random: mostly right, and wrong in one place or another. The same seed gives
 //! the same ones.
 
+mod any;
+
 use dataplane_common::{
     abi::{lookup::LookupKey, lookup::LookupRecord, vport::Vport},
     id::Mac,
@@ -12,6 +14,8 @@ use crate::{
     packet::{Ca, arp, eth, received, tagged},
     policy::{BLUE, BLUE_RDID, GATEWAY_MAC, RED, RED_RDID, two_tenants, vm},
 };
+
+pub use any::{any_policy, any_received, any_sent};
 
 /// Last bytes of the CAs that policies and frames use: the gateway, ports, and who may be elsewhere.
 const CAS: [u8; 10] = [1, 5, 6, 7, 20, 21, 22, 23, 24, 25];
@@ -82,7 +86,7 @@ pub fn policy(dice: &mut Dice) -> TableImage {
                 mac: vm(last),
                 flags: 0,
             };
-            let ca = [10, 0, 0, last];
+            let ca = [10, 0, 0, last].into();
             image.lookup.insert(LookupKey { rdid, ca }, record);
         }
     }

@@ -7,10 +7,12 @@ use dataplane_common::{
     reason::DropReason,
 };
 use dataplane_tests::{
-    expect::{Fixture, Want, check_at},
-    fixtures::{self, slow_path},
+    differ::Devices,
+    expect::{Copies, Fixture, Want, check_at},
+    fixtures::{self, asked, slow_path},
+    model::{Setting, decide},
     packet::{patch, received, sent, tagged, udp},
-    policy::{BLUE, BLUE_5, RED, RED_5, SENDER, red_sends, two_tenants},
+    policy::{BLUE, BLUE_5, BLUE_6, RED, RED_5, SENDER, broadcasting, red_sends, two_tenants},
     prog_run::{Hook, Programs},
 };
 
@@ -19,10 +21,22 @@ const REMOTE: [u8; 4] = [10, 0, 0, 7];
 const PEER: [u8; 4] = [192, 0, 2, 2];
 
 /// Reasons that no packet can provoke through `BPF_PROG_TEST_RUN`, and why.
-const NOT_BY_PACKET: [(DropReason, &str); 6] = [
+const NOT_BY_PACKET: [(DropReason, &str); 9] = [
     (
         DropReason::DecapFailed,
         "the helper fails only without memory",
+    ),
+    (
+        DropReason::Ipv6Unsupported,
+        "of versions that did not forward IPv6",
+    ),
+    (
+        DropReason::BcastFailed,
+        "the program that makes copies is always there",
+    ),
+    (
+        DropReason::VlanForeign,
+        "only ports that no virtual network has are in a VLAN: `isolation_modes`",
     ),
     (DropReason::HoldFull, USER_SPACE),
     (DropReason::TenantBudget, USER_SPACE),
@@ -39,8 +53,34 @@ fn check(programs: &Programs, fixtures: &[Fixture], hooks: &[Hook]) {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn every_fixture_through_both_hooks() {
-    let programs = Programs::load(&two_tenants());
-    check(&programs, &fixtures::all(), &[Hook::Tc, Hook::Xdp]);
+    let devices = Devices::new("fixtures").expect("devices");
+    let checked = devices.inside(|| {
+        let mut programs = Programs::load(&two_tenants());
+        for world in fixtures::worlds() {
+            eprintln!("{}", world.name);
+            programs.fill(&world.image);
+            check(&programs, &world.fixtures, &[Hook::Tc, Hook::Xdp]);
+        }
+        Ok(())
+    });
+    checked.expect("all is as it shall be");
+}
+
+/// The fixtures' bytes are made by etherparse, the model's as the programs make theirs.
+#[test]
+fn the_model_says_what_the_fixtures_want() {
+    for world in fixtures::worlds() {
+        for fixture in world.fixtures.iter().filter(|f| f.gso_size == 0) {
+            let setting = Setting {
+                verify: false,
+                attended: false,
+            };
+            let said = decide(&world.image, fixture.direction, &fixture.frame, setting);
+            let name = format!("{}: {}", world.name, fixture.name);
+            assert_eq!(said.want, fixture.want, "{name}");
+            assert_eq!(said.left_by_xdp, fixture.xdp_leaves, "{name}");
+        }
+    }
 }
 
 #[test]
@@ -119,12 +159,44 @@ fn a_device_that_is_no_vport_leaks_nothing_into_the_host() {
 }
 
 #[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_port_has_a_burst_of_broadcasts() {
+    let mut image = broadcasting(&[]);
+    // Four seconds for the next one: longer than this takes.
+    image.config.flood_interval = u32::MAX;
+    image.config.flood_burst = 1;
+    let frame = fixtures::flood::broadcast(30);
+    let copies = Copies {
+        delivered: vec![BLUE_6],
+        ..Copies::default()
+    };
+    let wants = [
+        Want::Flooded(BLUE_5, copies),
+        Want::Dropped(BLUE_5, DropReason::BcastRate),
+        Want::Dropped(BLUE_5, DropReason::BcastRate),
+    ];
+    let devices = Devices::new("rate").expect("devices");
+    let checked = devices.inside(|| {
+        let programs = Programs::load(&image);
+        for want in wants {
+            let fixture = Fixture::egress("a broadcast", frame.clone(), want);
+            check(&programs, &[fixture], &[Hook::Tc]);
+        }
+        Ok(())
+    });
+    checked.expect("all is as it shall be");
+}
+
+#[test]
 fn every_drop_reason_has_a_negative_fixture() {
+    let worlds = fixtures::worlds();
+    let worlds = worlds.into_iter().flat_map(|world| world.fixtures);
     let all = [
-        fixtures::all(),
-        slow_path::unanswered(),
-        slow_path::over_rate(),
-        slow_path::looping(),
+        worlds.collect(),
+        slow_path::unanswered(slow_path::punted()),
+        slow_path::unanswered(asked::punted()),
+        slow_path::over_rate(slow_path::punted()),
+        slow_path::looping(slow_path::punted()),
     ];
     let mut covered: BTreeSet<DropReason> = all
         .iter()
@@ -142,6 +214,7 @@ fn every_drop_reason_has_a_negative_fixture() {
         DropReason::ForeignGre,
         DropReason::OuterChecksum,
         DropReason::PortUnknown,
+        DropReason::BcastRate,
     ]);
     let missing: Vec<_> = DropReason::ALL
         .iter()

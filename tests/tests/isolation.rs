@@ -1,5 +1,7 @@
 //! What a tenant or a stranger on the underlay must not get through, counted where it ends.
 
+use std::net::Ipv6Addr;
+
 use anyhow::ensure;
 use dataplane_common::id::Mac;
 use dataplane_tests::{
@@ -8,7 +10,7 @@ use dataplane_tests::{
         watch::{Sin, bad, good, good_comes_first, nothing_came, sin, watch},
     },
     packet::{arp, patch, tagged, who_has},
-    policy::vm,
+    policy::{ca6, vm},
 };
 
 const A: [u8; 4] = [10, 0, 0, 5];
@@ -19,6 +21,7 @@ fn sins() -> Vec<Sin> {
     let to_nobody = bad(A, [10, 0, 0, 99]);
     let stolen = arp(1, Mac::BROADCAST, (vm(5), B), (Mac([0; 6]), [10, 0, 0, 9]));
     let tag = [0x81, 0, 0, 7];
+    let link_local = Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, 0, 5);
     vec![
         (
             "a source MAC of another VM",
@@ -58,10 +61,21 @@ fn sins() -> Vec<Sin> {
             patch(&bad(A, B), 0, &[1, 0, 0x5E, 0, 0, 1]),
             "BCAST_DISABLED",
         ),
+        ("IPv6 of nobody", bad(ca6(0, 5), ca6(0, 7)), "SPOOF_CA"),
         (
-            "IPv6",
+            "link-local IPv6 beyond its link",
+            bad(link_local, ca6(0, 7)),
+            "NO_ROUTE",
+        ),
+        (
+            "IPv6 to all",
+            patch(&bad(link_local, ca6(0, 7)), 0, &[0x33, 0x33, 0, 0, 0, 1]),
+            "BCAST_DISABLED",
+        ),
+        (
+            "IPv4 as IPv6",
             patch(&bad(A, B), 12, &[0x86, 0xDD]),
-            "IPV6_UNSUPPORTED",
+            "IP_MALFORMED",
         ),
         ("LLDP", patch(&bad(A, B), 12, &[0x88, 0xCC]), "NON_IP"),
         (

@@ -14,10 +14,10 @@ use dataplane_common::{
 };
 use dataplane_tests::{
     expect::{Fixture, Want, check_at},
-    fixtures::{self, slow_path},
+    fixtures::{self, asked, slow_path},
     model::second,
     packet::{received, udp, who_has},
-    policy::{BLUE, BLUE_5, BLUE_RDID, RED, RED_RDID, blue_on_demand, two_tenants},
+    policy::{BLUE, BLUE_5, BLUE_RDID, RED, RED_RDID, asking, blue_on_demand, two_tenants},
     prog_run::{Hook, Listener, Programs, UPLINK},
 };
 
@@ -40,21 +40,26 @@ fn user_space_gets_the_frame_behind_a_header_that_says_why() -> Result<()> {
     at_both_hooks(&programs, &slow_path::punted());
     at_both_hooks(&programs, &slow_path::too_large());
     at_both_hooks(&programs, &slow_path::known());
+    let (programs, _listener) = Programs::attended(&asking())?;
+    at_both_hooks(&programs, &asked::punted());
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn a_whole_table_leaves_only_what_does_not_fit() -> Result<()> {
+fn a_whole_table_leaves_all_but_questions_about_cas() -> Result<()> {
     let mut image = two_tenants();
     image.config.upcall_ifindex = 2;
     let (programs, _listener) = Programs::attended(&image)?;
-    let oversize = |fixture: &Fixture| !matches!(fixture.want, Want::Dropped(_, R::MtuExceeded));
-    let mut usual = fixtures::all();
-    usual.retain(oversize);
-    at_both_hooks(&programs, &usual);
+    at_both_hooks(&programs, &slow_path::attended(fixtures::all()));
+    let about_ca = |fixture: &Fixture| {
+        matches!(
+            fixture.want,
+            Want::Punted(_, Punt::Miss | Punt::SourceMiss, _)
+        )
+    };
     let mut punted = slow_path::punted();
-    punted.retain(|fixture| matches!(fixture.want, Want::Punted(_, Punt::Oversize, _)));
+    punted.retain(|fixture| !about_ca(fixture));
     at_both_hooks(&programs, &punted);
     Ok(())
 }
@@ -62,28 +67,37 @@ fn a_whole_table_leaves_only_what_does_not_fit() -> Result<()> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn without_a_socket_each_punt_is_a_drop_with_its_reason() -> Result<()> {
-    let mut programs = Programs::load(&blue_on_demand());
-    at_both_hooks(&programs, &slow_path::unanswered());
-    at_both_hooks(&programs, &slow_path::known());
-    // The same when there was one: the kernel takes it out of the map when its owner ends.
-    let listener = Listener::open()?;
-    programs.listen(PAIR, &listener);
-    at_both_hooks(&programs, &slow_path::punted());
-    drop(listener);
-    at_both_hooks(&programs, &slow_path::unanswered());
+    for (image, punted) in [
+        (blue_on_demand(), slow_path::punted as fn() -> Vec<Fixture>),
+        (asking(), asked::punted),
+    ] {
+        let mut programs = Programs::load(&image);
+        at_both_hooks(&programs, &slow_path::unanswered(punted()));
+        // The same when there was one: the kernel takes it out of the map when its owner ends.
+        let listener = Listener::open()?;
+        programs.listen(PAIR, &listener);
+        at_both_hooks(&programs, &punted());
+        drop(listener);
+        at_both_hooks(&programs, &slow_path::unanswered(punted()));
+    }
+    at_both_hooks(&Programs::load(&blue_on_demand()), &slow_path::known());
     Ok(())
 }
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn without_the_pair_a_punt_is_a_drop_that_costs_no_token() -> Result<()> {
-    let mut image = blue_on_demand();
-    image.config.upcall_ifindex = 0;
-    image.config.punt_burst = 1;
-    image.config.punt_interval = u32::MAX;
-    let (programs, _listener) = Programs::attended(&image)?;
-    let failed = slow_path::with_fate(slow_path::punted(), |_| R::PuntFailed);
-    at_both_hooks(&programs, &failed);
+    for (mut image, punted) in [
+        (blue_on_demand(), slow_path::punted()),
+        (asking(), asked::punted()),
+    ] {
+        image.config.upcall_ifindex = 0;
+        image.config.punt_burst = 1;
+        image.config.punt_interval = u32::MAX;
+        let (programs, _listener) = Programs::attended(&image)?;
+        let failed = slow_path::with_fate(punted, |_| R::PuntFailed);
+        at_both_hooks(&programs, &failed);
+    }
     Ok(())
 }
 
@@ -92,11 +106,14 @@ fn without_the_pair_a_punt_is_a_drop_that_costs_no_token() -> Result<()> {
 fn an_empty_bucket_ends_all_punts_and_nothing_else() -> Result<()> {
     let (mut programs, _listener) = Programs::attended(&blue_on_demand())?;
     programs.empty_buckets();
-    at_both_hooks(&programs, &slow_path::over_rate());
+    at_both_hooks(&programs, &slow_path::over_rate(slow_path::punted()));
     at_both_hooks(&programs, &slow_path::known());
     let mut usual = fixtures::all();
     usual.retain(|fixture| !matches!(fixture.want, Want::Dropped(..)));
     at_both_hooks(&programs, &usual);
+    let (mut programs, _listener) = Programs::attended(&asking())?;
+    programs.empty_buckets();
+    at_both_hooks(&programs, &slow_path::over_rate(asked::punted()));
     Ok(())
 }
 
@@ -128,25 +145,28 @@ fn a_burst_is_granted_and_each_side_has_a_bucket_of_its_own() -> Result<()> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_queue_with_a_socket_gets_the_frame_as_it_is() -> Result<()> {
+    for (image, punted) in [
+        (blue_on_demand(), slow_path::punted as fn() -> Vec<Fixture>),
+        (asking(), asked::punted),
+    ] {
+        let (mut programs, _pair) = Programs::attended(&image)?;
+        programs.be_uplink();
+        // An uplink whose queue has no socket leaves its punts to the pair.
+        at_both_hooks(&programs, &punted());
+        let queue = Listener::open()?;
+        programs.listen(UPLINK, &queue);
+        let own = slow_path::to_uplink_socket(punted());
+        at_both_hooks(&programs, &own);
+        programs.empty_buckets();
+        let refused = slow_path::with_fate(own, |_| R::PuntRate);
+        at_both_hooks(&programs, &refused);
+    }
+    // There are no sizes that a queue does not take, and what is known is known.
     let (mut programs, _pair) = Programs::attended(&blue_on_demand())?;
     programs.be_uplink();
-    let own = slow_path::to_uplink_socket();
-    // An uplink whose queue has no socket leaves its punts to the pair.
-    at_both_hooks(&programs, &slow_path::punted());
     let queue = Listener::open()?;
     programs.listen(UPLINK, &queue);
-    at_both_hooks(&programs, &own);
-    // There are no sizes that a queue does not take, and what is known is known.
     at_both_hooks(&programs, &slow_path::known());
-    programs.empty_buckets();
-    let refused: Vec<Fixture> = own
-        .into_iter()
-        .map(|fixture| Fixture {
-            want: Want::Dropped(0, R::PuntRate),
-            ..fixture
-        })
-        .collect();
-    at_both_hooks(&programs, &refused);
     Ok(())
 }
 
@@ -158,7 +178,10 @@ fn stamps(programs: &Programs) -> [u32; 4] {
         (BLUE_RDID, NOBODY),
         (RED_RDID, REMOTE),
     ];
-    let stamp = |(rdid, ca)| programs.entry(LookupKey { rdid, ca }).stamp;
+    let stamp = |(rdid, ca): (u32, [u8; 4])| {
+        let ca = ca.into();
+        programs.entry(LookupKey { rdid, ca }).stamp
+    };
     records.map(stamp)
 }
 
@@ -188,7 +211,7 @@ fn a_hit_is_noted_at_the_record_in_use_alone() {
             assert_eq!(stamps(&programs), [0; 4], "{hook:?} {direction:?}");
             let key = LookupKey {
                 rdid: BLUE_RDID,
-                ca: REMOTE,
+                ca: REMOTE.into(),
             };
             let record = programs.entry(key).record;
             let from = second();
@@ -217,11 +240,13 @@ fn every_punt_has_a_fixture_of_its_own() {
         });
         punts.collect()
     };
-    assert!(of(slow_path::punted()).iter().eq(Punt::ALL));
+    let mut all = slow_path::punted();
+    all.extend(asked::punted());
+    let own = of(slow_path::to_uplink_socket(all));
+    let mut all = slow_path::punted();
+    all.extend(asked::punted());
+    assert!(of(all).iter().eq(Punt::ALL));
     // All that XDP can leave to a queue's own socket.
-    assert!(
-        of(slow_path::to_uplink_socket())
-            .iter()
-            .eq(&[Punt::SourceMiss])
-    );
+    let from_underlay = [Punt::SourceMiss, Punt::Wide, Punt::PathMtu, Punt::DhcpAck];
+    assert!(own.iter().eq(&from_underlay), "{own:?}");
 }

@@ -1,10 +1,10 @@
 //! Numbered datagrams that are sent as fast as the sender can, and what arrives of them.
 
-use super::{SOON, inside};
+use super::{SOON, inside, traffic::any};
 use anyhow::{Result, ensure};
 use rustix::net::sockopt;
 use std::{
-    net::{Ipv4Addr, UdpSocket},
+    net::{IpAddr, UdpSocket},
     time::{Duration, Instant},
 };
 use xtask::lab::Netns;
@@ -25,11 +25,11 @@ pub struct Burst {
 impl Burst {
     /// From a namespace to an address of another.
     pub fn between(from: &Netns, to: &Netns, address: &str) -> Result<Self> {
-        let address: Ipv4Addr = address.parse()?;
+        let address: IpAddr = address.parse()?;
         let receiver = inside(to, || Ok(UdpSocket::bind((address, 0))?))?;
         sockopt::set_socket_recv_buffer_size_force(&receiver, BUFFER)?;
         receiver.set_read_timeout(Some(LINGER))?;
-        let sender = inside(from, || Ok(UdpSocket::bind("0.0.0.0:0")?))?;
+        let sender = inside(from, || Ok(UdpSocket::bind(any(address))?))?;
         sender.connect(receiver.local_addr()?)?;
         Ok(Self {
             sender,

@@ -45,7 +45,8 @@ impl Site {
         )
     }
 
-    /// In each direction as many packets came as went somewhere, on every host.
+    /// In each direction as many packets came, or were made as copies, as went somewhere, on every
+    /// host.
     pub fn conserved(&self) -> Result<()> {
         let mut packets = 0;
         for host in 0..self.nves.len() {
@@ -60,9 +61,16 @@ impl Site {
         for (direction, outcomes) in [
             (
                 "egress",
-                &["encapped", "delivered", "replied", "passed", "punted"][..],
+                &[
+                    "encapped",
+                    "delivered",
+                    "replied",
+                    "passed",
+                    "punted",
+                    "flooded",
+                ][..],
             ),
-            ("ingress", &["delivered", "passed", "punted"][..]),
+            ("ingress", &["delivered", "passed", "punted", "flooded"][..]),
         ] {
             let count = |what: &str| {
                 let name = format!("{direction}_{what}");
@@ -72,7 +80,7 @@ impl Site {
             for outcome in outcomes {
                 went += count(outcome)?;
             }
-            let came = count("received")?;
+            let came = count("received")? + count("replicas")?;
             ensure!(
                 came == went,
                 "host {host} {direction}: {came} came, {went} went"

@@ -2,10 +2,13 @@
 
 use super::{SOON, Site};
 use anyhow::{Context, Result, ensure};
-use dataplane_common::abi::lookup::{LookupKey, LookupRecord};
-use dataplane_user::dataplane::{layout::LOOKUP, load::MAPS_FOLDER, maps::Maps};
+use dataplane_common::abi::lookup::LookupRecord;
+use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::Lookups as Tables};
 use serde_json::Value;
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 use xtask::lab::{Netns, wait_until};
 
 /// The upcall pair: the end that programs send into, and the one that `nved` reads.
@@ -18,16 +21,15 @@ impl Site {
     /// The records of a virtual subnet in the kernel's table, negative answers among them.
     pub fn lookups(&self, host: usize, vsid: u32) -> Result<Lookups> {
         let pin = &self.nves[host].spec().pin;
-        let map = Maps::lookup_at(&pin.join(MAPS_FOLDER).join(LOOKUP))?;
+        let map = Tables::pinned(&pin.join(MAPS_FOLDER))?;
         let mut found = BTreeMap::new();
         // A key that is removed meanwhile may start the walk anew: the same records come twice.
-        for key in map.keys() {
-            let key: LookupKey = key?;
-            match map.get(&key, 0) {
-                Ok(entry) if entry.record.vsid == vsid => {
-                    found.insert(Ipv4Addr::from(key.ca), entry.record);
-                }
-                _ => {}
+        for item in map.iter() {
+            let (key, entry) = item?;
+            if let IpAddr::V4(ca) = key.ca.into()
+                && entry.record.vsid == vsid
+            {
+                found.insert(ca, entry.record);
             }
         }
         Ok(found)
@@ -66,10 +68,11 @@ impl Site {
             };
             let drops = self.ask(host, &["get", "drops"])?;
             let ended = sum(&drops["items"], "inUserSpace", |_| true);
+            let consumed = status["slowPath"]["consumed"].as_u64().unwrap_or(0);
             let (punted, back) = (count("_punted"), count("_reinjected"));
             ensure!(
-                punted == back + ended + refused,
-                "{punted} punted; {back} back, {ended} dropped, {refused} refused"
+                punted == back + consumed + ended + refused,
+                "{punted} punted; {back} back, {consumed} consumed, {ended} dropped, {refused} refused"
             );
             Ok(Some(()))
         })

@@ -3,11 +3,18 @@
 mod attach;
 mod burst;
 mod counts;
+pub mod dhcp;
 pub mod disk;
-mod documents;
+pub mod documents;
+pub mod fabric;
+pub mod hear;
 mod kernel;
 mod link;
 mod lookups;
+pub mod outer;
+pub mod path;
+pub mod plan;
+mod planned;
 mod process;
 mod raw;
 mod site;
@@ -18,6 +25,7 @@ mod tap;
 pub mod traces;
 mod traffic;
 pub mod watch;
+pub mod ways;
 
 pub use attach::cable;
 pub use burst::Burst;

@@ -1,4 +1,4 @@
-//! Two hosts, their `nved`s, and what these say.
+//! Hosts, their `nved`s, and what these say.
 
 use super::SOON;
 use anyhow::{Context, Result, ensure};
@@ -61,10 +61,15 @@ impl Site {
 
     /// Both hosts and namespaces of these tenants; no `nved` yet.
     pub fn bare(name: &str, tenants: &[&str]) -> Result<Self> {
+        Self::around(name, |prefix| two_hosts(prefix, tenants))
+    }
+
+    /// A site of these namespaces, whose names begin with what `make` is given; no `nved` yet.
+    pub(super) fn around(name: &str, make: impl FnOnce(&str) -> Result<Topology>) -> Result<Self> {
         let prefix = unique(name);
         Ok(Self {
             nves: Vec::new(),
-            topology: two_hosts(&prefix, tenants)?,
+            topology: make(&prefix)?,
             dir: TempDir::new(name)?,
             prefix,
         })
@@ -111,7 +116,7 @@ impl Site {
 
     /// Makes the uplinks hand over what a wire would: whole frames of one segment each.
     pub fn like_wires(&self) -> Result<()> {
-        (0..2).try_for_each(|host| self.like_a_wire(host))
+        (0..self.topology.hosts.len()).try_for_each(|host| self.like_a_wire(host))
     }
 
     /// [`Site::like_wires`] for what one host sends.

@@ -1,11 +1,11 @@
 //! A steady stream of numbered datagrams, and which of them did not arrive.
 
-use super::{SOON, inside};
+use super::{SOON, inside, traffic::any};
 use anyhow::{Context, Result, anyhow, ensure};
 use rustix::net::sockopt;
 use std::{
     fmt,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -55,12 +55,12 @@ pub struct Tally {
 impl Stream {
     /// Starts sending from one namespace to an address in another.
     pub fn start(from: &Netns, to: &Netns, address: &str, per_second: u32) -> Result<Self> {
-        let address: Ipv4Addr = address.parse()?;
+        let address: IpAddr = address.parse()?;
         let receiver = inside(to, || Ok(UdpSocket::bind((address, 0))?))?;
         sockopt::set_socket_recv_buffer_size_force(&receiver, BUFFER)?;
         receiver.set_read_timeout(Some(BEAT * 50))?;
         let to = receiver.local_addr()?;
-        let sender = inside(from, || Ok(UdpSocket::bind("0.0.0.0:0")?))?;
+        let sender = inside(from, || Ok(UdpSocket::bind(any(address))?))?;
         let (stop, arrived) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (until, told) = (stop.clone(), arrived.clone());
         let sent = Arc::<AtomicU64>::default();

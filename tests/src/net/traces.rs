@@ -3,8 +3,8 @@
 use super::{SOON, has_tcx, inside};
 use anyhow::{Context, Result, ensure};
 use aya::programs::{SchedClassifier, TcAttachType};
-use libbpf_rs::query::{LinkInfoIter, MapInfoIter, ProgInfoIter};
-use std::{collections::BTreeSet, fmt::Write as _, fs};
+use libbpf_rs::{libbpf_sys, query::LinkInfoIter};
+use std::{collections::BTreeSet, fmt::Write as _, fs, iter};
 use xtask::lab::{Netns, wait_until};
 
 /// All that `ip`, `tc` and the kernel's tcx lists tell of a namespace.
@@ -107,11 +107,29 @@ fn object(line: &str) -> Option<String> {
     Some(format!("{kind} {}", id.trim()))
 }
 
+/// All that is loaded, by number. Nothing is opened for that: whoever opens and closes a program array
+/// while the kernel empties it for the last time keeps it for ever, for the kernel then takes a
+/// reference for work that is queued already (`prog_array_map_clear`).
 fn loaded() -> BTreeSet<String> {
-    let programs = ProgInfoIter::default().map(|info| format!("program {}", info.id));
-    let maps = MapInfoIter::default().map(|info| format!("map {}", info.id));
-    let links = LinkInfoIter::default().map(|info| format!("link {}", info.id));
-    programs.chain(maps).chain(links).collect()
+    let kinds: [(&str, NextId); 3] = [
+        ("program", libbpf_sys::bpf_prog_get_next_id),
+        ("map", libbpf_sys::bpf_map_get_next_id),
+        ("link", libbpf_sys::bpf_link_get_next_id),
+    ];
+    let all = kinds.into_iter().flat_map(|(kind, next)| {
+        let ids = iter::successors(after(next, 0), move |id| after(next, *id));
+        ids.map(move |id| format!("{kind} {id}"))
+    });
+    all.collect()
+}
+
+type NextId = unsafe extern "C" fn(u32, *mut u32) -> i32;
+
+/// The number that follows.
+fn after(next: NextId, id: u32) -> Option<u32> {
+    let mut found = 0;
+    // SAFETY: the function writes a number to where `found` is, and nothing else.
+    (unsafe { next(id, &raw mut found) } == 0).then_some(found)
 }
 
 /// [`traces`] of several namespaces, by name.

@@ -4,7 +4,7 @@ use super::{SOON, inside};
 use anyhow::{Context, Result, ensure};
 use std::{
     io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
 };
 use xtask::lab::{Netns, run};
@@ -67,11 +67,11 @@ fn answer(listener: &TcpListener, bytes: usize) -> Result<()> {
 
 /// Sends one datagram and compares what arrives.
 pub fn udp(client: &Netns, server: &Netns, address: &str, bytes: usize) -> Result<()> {
-    let address: Ipv4Addr = address.parse()?;
+    let address: IpAddr = address.parse()?;
     let receiver = inside(server, || Ok(UdpSocket::bind((address, 0))?))?;
     receiver.set_read_timeout(Some(SOON))?;
     let at = receiver.local_addr()?;
-    let sender = inside(client, || Ok(UdpSocket::bind("0.0.0.0:0")?))?;
+    let sender = inside(client, || Ok(UdpSocket::bind(any(address))?))?;
     let sent = pattern(bytes);
     sender.send_to(&sent, at)?;
     let mut came = vec![0; bytes + 1];
@@ -83,6 +83,14 @@ pub fn udp(client: &Netns, server: &Netns, address: &str, bytes: usize) -> Resul
         "another datagram than was sent: {len} bytes"
     );
     Ok(())
+}
+
+/// Any port of any address of a family, to send to an address of it.
+pub(super) fn any(like: IpAddr) -> SocketAddr {
+    match like {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
 }
 
 fn pattern(bytes: usize) -> Vec<u8> {

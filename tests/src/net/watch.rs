@@ -3,6 +3,7 @@
 use super::{Frame, PacketSocket, Site};
 use crate::packet::udp_ports;
 use anyhow::{Context, Result, ensure};
+use std::net::IpAddr;
 use xtask::lab::Netns;
 
 /// Destination port of packets that must arrive nowhere.
@@ -16,7 +17,7 @@ const TIMES: u64 = 3;
 pub type Sin = (&'static str, Frame, &'static str);
 
 /// A UDP packet that must not arrive.
-pub fn bad(from: [u8; 4], to: [u8; 4]) -> Frame {
+pub fn bad(from: impl Into<IpAddr>, to: impl Into<IpAddr>) -> Frame {
     udp_ports(from, to, 4000, BAD, 64)
 }
 

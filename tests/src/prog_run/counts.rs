@@ -7,7 +7,7 @@ use dataplane_common::abi::stats::{COUNTERS_PER_SLOT, Count, Counter, DROPS_PER_
 use dataplane_common::reason::{DropReason, REASONS};
 
 use super::Programs;
-use crate::policy::RED_6;
+use crate::policy::LAST_SLOT;
 
 /// Counters that are not zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Programs {
         let mut counts = Counts::default();
         let counters = self.per_cpu("COUNTERS");
         let drops = self.per_cpu("DROPS");
-        for slot in 0..=RED_6 {
+        for slot in 0..=LAST_SLOT {
             for counter in Counter::ALL {
                 let packets = sum(&counters, slot * COUNTERS_PER_SLOT + *counter as u32);
                 if packets > 0 {
@@ -51,6 +51,26 @@ impl Programs {
 }
 
 impl Counts {
+    /// Adds what moved elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for (key, packets) in &other.counters {
+            *self.counters.entry(*key).or_default() += packets;
+        }
+        for (key, packets) in &other.drops {
+            *self.drops.entry(*key).or_default() += packets;
+        }
+    }
+
+    /// A packet more.
+    pub fn count(&mut self, slot: u32, counter: Counter) {
+        *self.counters.entry((slot, counter)).or_default() += 1;
+    }
+
+    /// A drop more.
+    pub fn drop(&mut self, slot: u32, direction: Direction, reason: DropReason) {
+        *self.drops.entry((slot, direction, reason)).or_default() += 1;
+    }
+
     /// What moved since `before`.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
@@ -69,7 +89,7 @@ impl Counts {
         }
     }
 
-    /// The conservation law: received = outcomes + drops, per direction and slot;
+    /// The conservation law: received + replicas = outcomes + drops, per direction and slot;
     /// and what user space gave back is among what was received.
     pub fn conserved(&self) -> bool {
         use Counter as C;
@@ -81,7 +101,7 @@ impl Counts {
                 .map(|(_, packets)| packets)
                 .sum()
         };
-        (0..=RED_6).all(|slot| {
+        (0..=LAST_SLOT).all(|slot| {
             let sum = |outcomes: &[C]| -> u64 { outcomes.iter().map(|c| count(slot, *c)).sum() };
             let egress = [
                 C::EgressEncapped,
@@ -89,15 +109,23 @@ impl Counts {
                 C::EgressReplied,
                 C::EgressPassed,
                 C::EgressPunted,
+                C::EgressFlooded,
             ];
-            let ingress = [C::IngressDelivered, C::IngressPassed, C::IngressPunted];
-            let received = |counter, outcomes, direction| {
-                count(slot, counter) == sum(outcomes) + dropped(slot, direction)
+            let ingress = [
+                C::IngressDelivered,
+                C::IngressPassed,
+                C::IngressPunted,
+                C::IngressFlooded,
+            ];
+            let received = |counter, replicas, outcomes, direction| {
+                let came = count(slot, counter) + count(slot, replicas);
+                came == sum(outcomes) + dropped(slot, direction)
             };
             // What user space gave back was received a second time.
             let among = |again, counter| count(slot, again) <= count(slot, counter);
-            received(C::EgressReceived, &egress, Direction::Egress)
-                && received(C::IngressReceived, &ingress, Direction::Ingress)
+            let (sent, came) = (Direction::Egress, Direction::Ingress);
+            received(C::EgressReceived, C::EgressReplicas, &egress, sent)
+                && received(C::IngressReceived, C::IngressReplicas, &ingress, came)
                 && among(C::EgressReinjected, C::EgressReceived)
                 && among(C::IngressReinjected, C::IngressReceived)
         })

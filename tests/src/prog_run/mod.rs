@@ -6,21 +6,27 @@
 mod counts;
 mod upcalls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, HashMap, xdp::DevMapHash},
+    maps::{Array, HashMap, LpmTrie, MapData, ProgramArray, lpm_trie::Key, xdp::DevMapHash},
     programs::{ProgramError, ProgramInfo, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
-use dataplane_common::abi::stats::Direction;
-use dataplane_common::abi::{config::Config, lookup::LookupEntry, underlay::NextHop};
+use dataplane_common::abi::{
+    config::Config,
+    lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
+    programs,
+    route::RouteKey,
+    stats::Direction,
+    underlay::NextHop,
+};
 use dataplane_user::{dataplane::OBJECT, policy::table_image::TableImage};
 
 pub use counts::Counts;
 pub use upcalls::{Listener, UPLINK};
 
-use crate::policy::SENDER;
+use crate::policy::{SENDER, UPLINK_DEVICE};
 
 /// The two hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +70,10 @@ pub enum Action {
 /// The loaded programs with tables.
 pub struct Programs {
     ebpf: Ebpf,
+    /// Where programs go on in others; the kernel empties the map when nobody has it open.
+    _places: ProgramArray<MapData>,
+    /// What is in the maps.
+    image: TableImage,
 }
 
 impl Programs {
@@ -80,7 +90,11 @@ impl Programs {
             };
             loaded.unwrap_or_else(|error| panic!("{name}: {error:#?}"));
         }
-        let mut programs = Self { ebpf };
+        let mut programs = Self {
+            _places: place_programs(&mut ebpf),
+            ebpf,
+            image: TableImage::default(),
+        };
         programs.fill(image);
         programs
     }
@@ -95,7 +109,7 @@ impl Programs {
         infos.collect()
     }
 
-    /// Adds the entries of `image` to the maps.
+    /// Writes the entries of `image` into the maps, and removes all others.
     pub fn fill(&mut self, image: &TableImage) {
         let mut config: Array<_, Config> =
             Array::try_from(self.ebpf.map_mut("CONFIG").expect("map")).expect("array");
@@ -105,31 +119,57 @@ impl Programs {
         for (index, hop) in &image.underlay {
             underlay.set(*index, hop, 0).expect("set");
         }
-        self.put("VPORTS", &image.vports);
-        self.put("LOCAL_PORTS", &image.local_ports);
-        let records = image.lookup.iter();
-        let records = records.map(|(key, record)| (*key, LookupEntry::from(*record)));
-        self.put("LOOKUP", &records.collect());
-        self.put("VSIDS", &image.subnets);
+        let old = std::mem::replace(&mut self.image, image.clone());
+        self.put("VPORTS", &old.vports, &image.vports);
+        self.put("LOCAL_PORTS", &old.local_ports, &image.local_ports);
+        self.put("LOOKUP", &v4(&old), &v4(image));
+        self.put("LOOKUP6", &v6(&old), &v6(image));
+        self.put("MACS", &old.stations, &image.stations);
+        self.put("FLOODS", &old.floods, &image.floods);
+        self.put("VSIDS", &old.subnets, &image.subnets);
         self.put(
             "PORT_CAS",
-            &image.port_cas.iter().map(|key| (*key, 0_u32)).collect(),
+            &present(&old.port_cas),
+            &present(&image.port_cas),
         );
         self.put(
             "LOCAL_PAS",
-            &image.local_pas.iter().map(|key| (*key, 0_u32)).collect(),
+            &present(&old.local_pas),
+            &present(&image.local_pas),
         );
+        let routes = self.ebpf.map_mut("ROUTES").expect("map");
+        let mut routes: LpmTrie<_, RouteKey, LookupRecord> =
+            LpmTrie::try_from(routes).expect("trie");
+        for prefix in old.routes.keys() {
+            routes
+                .remove(&Key::new(prefix.bits, prefix.key))
+                .expect("it was there");
+        }
+        for (prefix, record) in &image.routes {
+            routes
+                .insert(&Key::new(prefix.bits, prefix.key), record, 0)
+                .expect("room");
+        }
         let mut devices =
             DevMapHash::try_from(self.ebpf.map_mut("TX_PORTS").expect("map")).expect("devmap");
-        for ifindex in image.vports.keys().chain([&2]) {
+        for ifindex in image.vports.keys().chain([&UPLINK_DEVICE]) {
             // The key is the port's; the device behind it need only exist.
             devices.insert(*ifindex, SENDER, None, 0).expect("insert");
         }
     }
 
-    fn put<K: aya::Pod + Ord, V: aya::Pod>(&mut self, name: &str, entries: &BTreeMap<K, V>) {
+    fn put<K: aya::Pod + Ord, V: aya::Pod>(
+        &mut self,
+        name: &str,
+        old: &BTreeMap<K, V>,
+        entries: &BTreeMap<K, V>,
+    ) {
         let map = self.ebpf.map_mut(name).expect("map");
         let mut map: HashMap<_, K, V> = HashMap::try_from(map).expect("hash");
+        for key in old.keys().filter(|key| !entries.contains_key(key)) {
+            // A test may have removed it.
+            let _ = map.remove(key);
+        }
         for (key, value) in entries {
             map.insert(key, value, 0)
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -194,6 +234,36 @@ impl Programs {
             frame: out,
         })
     }
+}
+
+/// Puts the programs that others go on in where those look for them.
+fn place_programs(ebpf: &mut Ebpf) -> ProgramArray<MapData> {
+    let map = ebpf.take_map("PROGS").expect("map");
+    let mut places = ProgramArray::try_from(map).expect("programs");
+    for (place, name) in (0..).zip(programs::NAMES) {
+        let program = ebpf.program(name).expect("program");
+        let program = <&SchedClassifier>::try_from(program).expect("classifier");
+        let fd = program.fd().expect("loaded");
+        places.set(place, fd, 0).expect("set");
+    }
+    places
+}
+
+fn v4(image: &TableImage) -> BTreeMap<LookupKey4, LookupEntry> {
+    let records = image.lookup.iter();
+    let records = records.filter_map(|(key, record)| Some((key.v4()?, (*record).into())));
+    records.collect()
+}
+
+fn v6(image: &TableImage) -> BTreeMap<LookupKey, LookupEntry> {
+    let records = image.lookup.iter().filter(|(key, _)| !key.ca.is_v4());
+    records
+        .map(|(key, record)| (*key, (*record).into()))
+        .collect()
+}
+
+fn present<K: Ord + Copy>(keys: &BTreeSet<K>) -> BTreeMap<K, u32> {
+    keys.iter().map(|key| (*key, 0)).collect()
 }
 
 fn action(hook: Hook, code: u32) -> Action {

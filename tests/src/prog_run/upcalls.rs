@@ -1,5 +1,7 @@
 //! What the slow path is to the programs: somebody who listens, what a port may ask, a way back.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use aya::{
     maps::{Array, HashMap, XskMap},
@@ -64,7 +66,7 @@ impl Programs {
 
     /// The sender's queues have their sockets from [`UPLINK`] on.
     pub fn be_uplink(&mut self) {
-        self.put("UPLINKS", &[(SENDER, UPLINK)].into());
+        self.put("UPLINKS", &BTreeMap::new(), &[(SENDER, UPLINK)].into());
     }
 
     /// No port and no routing domain has a token left, and the next comes in four seconds.
@@ -84,21 +86,35 @@ impl Programs {
         }
     }
 
-    /// Writes an entry of `LOOKUP`, or removes it.
+    /// Writes an entry of `LOOKUP` or `LOOKUP6`, or removes it.
     pub fn set_entry(&mut self, key: LookupKey, entry: Option<LookupEntry>) {
-        let map = self.ebpf.map_mut("LOOKUP").expect("map");
-        let mut lookup: HashMap<_, LookupKey, LookupEntry> = HashMap::try_from(map).expect("hash");
+        match key.v4() {
+            Some(key) => self.set("LOOKUP", key, entry),
+            None => self.set("LOOKUP6", key, entry),
+        }
+    }
+
+    fn set<K: aya::Pod>(&mut self, name: &str, key: K, entry: Option<LookupEntry>) {
+        let map = self.ebpf.map_mut(name).expect("map");
+        let mut lookup: HashMap<_, K, LookupEntry> = HashMap::try_from(map).expect("hash");
         match entry {
             Some(entry) => lookup.insert(key, entry, 0).expect("room"),
             None => lookup.remove(&key).expect("it was there"),
         }
     }
 
-    /// Reads an entry of `LOOKUP` that is there.
+    /// Reads an entry of `LOOKUP` or `LOOKUP6` that is there.
     pub fn entry(&self, key: LookupKey) -> LookupEntry {
-        let map = self.ebpf.map("LOOKUP").expect("map");
-        let lookup: HashMap<_, LookupKey, LookupEntry> = HashMap::try_from(map).expect("hash");
-        lookup.get(&key, 0).expect("an entry")
+        match key.v4() {
+            Some(key) => self.get("LOOKUP", &key),
+            None => self.get("LOOKUP6", &key),
+        }
+    }
+
+    fn get<K: aya::Pod>(&self, name: &str, key: &K) -> LookupEntry {
+        let map = self.ebpf.map(name).expect("map");
+        let lookup: HashMap<_, K, LookupEntry> = HashMap::try_from(map).expect("hash");
+        lookup.get(key, 0).expect("an entry")
     }
 
     /// Gives a frame back as user space does: to the program at the near end of the upcall pair.

@@ -34,6 +34,7 @@ async fn overlooked(netns: &str) -> Result<()> {
         addresses: vec!["10.0.0.5/24".parse()?],
         gateways: Vec::new(),
         mtu: 1400,
+        of_host: false,
     };
     let all = Inventory::read(&handle).await?;
     let made = ports.ensure(&port, &wanted, &all).await?;

@@ -3,8 +3,8 @@
 use crate::{B, INNER, discover, narrow};
 use anyhow::{Context, Result, ensure};
 use dataplane_common::wire::{
-    ether,
-    outer::{self, MTU_COST},
+    ether, gre, ipv4,
+    outer::{OuterHeaders as _, OverV4},
 };
 use dataplane_tests::net::{Frame, PacketSocket, SOON, Site, inside, proof};
 use std::net::UdpSocket;
@@ -42,7 +42,7 @@ fn arrive(from: &Netns, to: &Netns, bytes: usize) -> Result<()> {
 
 /// No outer packet is a fragment or larger than the path, and inner ones are.
 fn cut_inside(frames: &[Frame]) -> Result<()> {
-    let path = usize::from(INNER + MTU_COST);
+    let path = usize::from(INNER) + ipv4::LEN + gre::LEN + ether::LEN;
     let outer: Vec<&Frame> = frames
         .iter()
         .filter(|frame| frame.get(12..14) == Some(&[8, 0]) && frame.get(23) == Some(&47))
@@ -58,7 +58,7 @@ fn cut_inside(frames: &[Frame]) -> Result<()> {
         ensure!(frame.len() <= ether::LEN + path, "{} bytes", frame.len());
     }
     let inner_fragment = |frame: &&&Frame| {
-        let word = frame.get(outer::LEN + ether::LEN + 6..outer::LEN + ether::LEN + 8);
+        let word = frame.get(OverV4::LEN + ether::LEN + 6..OverV4::LEN + ether::LEN + 8);
         word.is_some_and(|word| u16::from_be_bytes([word[0], word[1]]) & 0x3FFF != 0)
     };
     let fragments = outer.iter().filter(inner_fragment).count();

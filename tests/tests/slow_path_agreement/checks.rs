@@ -1,16 +1,28 @@
 //! What is true of the slow path's own frames, whatever the programs say.
 
 use anyhow::{Context as _, Result, ensure};
-use dataplane_common::reason::DropReason;
-use dataplane_tests::policy::BLUE_RDID;
+use dataplane_common::{
+    abi::{lookup::LookupRecord, route},
+    forward::{
+        Tables as _,
+        parse::{self, Headers, Kind},
+    },
+    id::Address,
+    reason::DropReason,
+};
+use dataplane_tests::{
+    model::Bytes,
+    policy::{BLUE_RDID, GATEWAY_MAC, ca},
+};
 use dataplane_user::policy::table_image::TableImage;
-use etherparse::{Icmpv4Type, NetSlice, SlicedPacket, TransportSlice, icmpv4};
+use etherparse::{Icmpv4Type, Icmpv6Type, SlicedPacket, TransportSlice, icmpv4, icmpv6};
 
 use crate::side::Fate;
 
 /// With the whole table the packet was dropped as too large.
 pub(crate) fn too_large(want: &Fate) -> Result<()> {
-    let large = want.reasons() == [DropReason::MtuExceeded];
+    let reasons = want.reasons();
+    let large = matches!(reasons[..], [DropReason::MtuExceeded | DropReason::PortMtu]);
     ensure!(large, "the whole table says {want:02x?}");
     Ok(())
 }
@@ -46,23 +58,94 @@ pub(crate) fn whole_again(frame: &[u8], fragments: &[Vec<u8>]) -> Result<()> {
     Ok(())
 }
 
-/// The sender hears from its gateway how large a packet may be.
-pub(crate) fn told(tables: &TableImage, frame: &[u8], answer: &[u8]) -> Result<()> {
-    let dst: [u8; 4] = frame[30..34].try_into()?;
-    let mut records = tables.lookup.iter();
-    let record = records.find(|(key, _)| key.rdid == BLUE_RDID && key.ca == dst);
-    let path = tables.underlay[&record.context("a record")?.1.pa_index].path_mtu;
+/// The sender hears from its gateway why the packet went no further.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever the others are, it was too big"
+)]
+pub(crate) fn told(
+    tables: &TableImage,
+    frame: &[u8],
+    answer: &[u8],
+    reason: DropReason,
+) -> Result<()> {
+    let asked = headers(frame)?;
+    let told = headers(answer)?;
+    let v6 = !asked.src.is_v4();
+    ensure!(told.eth.dst == asked.eth.src && told.eth.src == GATEWAY_MAC);
+    ensure!(told.src == ca(v6, 0, 1).into() && told.dst == asked.src);
     let packet = SlicedPacket::from_ethernet(answer)?;
-    let (Some(NetSlice::Ipv4(ip)), Some(TransportSlice::Icmpv4(icmp))) =
-        (&packet.net, &packet.transport)
-    else {
-        anyhow::bail!("{packet:?}")
+    match &packet.transport {
+        Some(TransportSlice::Icmpv4(icmp)) if !v6 => {
+            let want = match reason {
+                DropReason::TtlExceeded => {
+                    Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit)
+                }
+                DropReason::GatewayBound => {
+                    Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Port)
+                }
+                _ => {
+                    let next_hop_mtu = path_mtu(tables, asked.dst)?;
+                    Icmpv4Type::DestinationUnreachable(
+                        icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu },
+                    )
+                }
+            };
+            ensure!(icmp.icmp_type() == want, "{want:?} of {packet:?}");
+        }
+        Some(TransportSlice::Icmpv6(icmp)) if v6 => {
+            let want = match reason {
+                DropReason::TtlExceeded => {
+                    Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded)
+                }
+                DropReason::GatewayBound => {
+                    Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port)
+                }
+                // Hosts take no notice of less (RFC 8201, section 4).
+                _ => Icmpv6Type::PacketTooBig {
+                    mtu: path_mtu(tables, asked.dst)?.max(1280).into(),
+                },
+            };
+            ensure!(icmp.icmp_type() == want, "{want:?} of {packet:?}");
+        }
+        _ => anyhow::bail!("{packet:?}"),
+    }
+    Ok(())
+}
+
+fn headers(frame: &[u8]) -> Result<Headers> {
+    let headers = parse::headers(&Bytes(frame), 0);
+    headers.map_err(|reason| anyhow::anyhow!("{reason:?}"))
+}
+
+/// The largest packet of blue's that comes to the CA: a port's, or one that fits the tunnel.
+fn path_mtu(tables: &TableImage, dst: Address) -> Result<u16> {
+    let record = match tables.lookup(BLUE_RDID, dst) {
+        Some(record) => *record,
+        None => *tables
+            .route(route::of_domain(BLUE_RDID), dst)
+            .context("a route")?,
     };
-    let header = icmpv4::DestUnreachableHeader::FragmentationNeeded {
-        next_hop_mtu: path - 42,
-    };
-    ensure!(icmp.icmp_type() == Icmpv4Type::DestinationUnreachable(header));
-    ensure!(ip.header().source() == [10, 0, 0, 1] && ip.header().destination() == frame[26..30]);
-    ensure!(answer[..6] == frame[6..12], "to another MAC");
+    if record.has(LookupRecord::LOCAL) {
+        return Ok(tables.vports[&record.ifindex].mtu);
+    }
+    let hop = tables.underlay[&record.pa_index];
+    Ok(hop.path_mtu - if hop.pa.is_v4() { 42 } else { 62 })
+}
+
+/// An advertisement of the CA that the sender asked about, to it or to all.
+pub(crate) fn advertised(frame: &[u8], answer: &[u8]) -> Result<()> {
+    let (asked, told) = (headers(frame)?, headers(answer)?);
+    ensure!(told.kind == Kind::Advertisement && told.target == asked.target);
+    let to_all = told.eth.dst.is_group() && told.dst.is_group();
+    let to_sender = told.eth.dst == asked.eth.src && told.dst == asked.src;
+    ensure!(
+        if asked.src.is_unspecified() {
+            to_all
+        } else {
+            to_sender
+        },
+        "to another: {told:?}"
+    );
     Ok(())
 }

@@ -6,13 +6,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use dataplane_common::abi::{
-    lookup::{LookupKey, LookupRecord},
-    stats::{Counter, Direction},
-    upcall::PAIR,
+use dataplane_common::{
+    abi::{
+        lookup::{LookupKey, LookupRecord},
+        stats::{Counter, Direction},
+        upcall::{PAIR, UpcallHeader},
+    },
+    punt::Punt,
+    reason::DropReason,
 };
 use dataplane_tests::{
-    policy::{BLUE, BLUE_RDID, RED, RED_RDID, SENDER, on_demand},
+    policy::{BLUE, BLUE_RDID, RED, RED_RDID, SENDER, ca, on_demand},
     prog_run::{Action, Hook, Listener, Programs, UPLINK},
 };
 use dataplane_user::{
@@ -28,7 +32,7 @@ use dataplane_user::{
 };
 
 use crate::{
-    checks::{told, too_large, whole_again},
+    checks::{advertised, told, too_large, whole_again},
     side::{Fate, Side},
 };
 
@@ -62,13 +66,13 @@ impl Pair {
         partial.listen(PAIR, pair);
         partial.listen(UPLINK, queue);
         partial.be_uplink();
-        let gateway = [10, 0, 0, 1];
+        let gateways = [false, true].map(|v6| ca(v6, 0, 1)).to_vec();
         Self {
             whole: Side::new(Programs::load(whole)),
             partial: Side::new(partial),
             directory: Directory::of(
                 tables,
-                [(BLUE, gateway), (RED, gateway)].into(),
+                [(BLUE, gateways.clone()), (RED, gateways)].into(),
                 BTreeMap::new(),
             ),
             in_use: InUse::new(Lives::DEFAULT, ROOM),
@@ -103,6 +107,10 @@ impl Pair {
                 self.answer(ask)?;
                 asked = Some(ask.key);
                 handlers::go_on(&self.directory, &upcall)
+            }
+            // No port here learns.
+            other @ (Handled::Learn(..) | Handled::Lease(..)) => {
+                anyhow::bail!("nobody asked for {other:02x?}")
             }
         };
         let way = self.act(direction, (&upcall, act), &want)?;
@@ -195,18 +203,55 @@ impl Pair {
             }
             Act::Tell { frame, reason } => {
                 ensure!(want.reasons() == [reason], "{want:02x?} {reason:?}");
-                too_large(want)?;
-                let ran = self.partial.programs.give_back(frame.0, &frame.1);
-                ensure!(ran.action == Action::Redirect && ran.frame == frame.1);
-                told(&self.directory.tables, &upcall.frame, &frame.1)?;
-                Ok("told")
+                self.handed_over(&frame)?;
+                told(&self.directory.tables, &upcall.frame, &frame.1, reason)?;
+                Ok(if reason == DropReason::TtlExceeded {
+                    "told of the last hop"
+                } else if reason == DropReason::GatewayBound {
+                    "told by the gateway"
+                } else {
+                    "told"
+                })
             }
+            Act::Answer(header, frame) => {
+                // Nobody listens there.
+                let unheard = DropReason::PuntFailed;
+                ensure!(want.reasons() == [unheard], "{want:02x?}");
+                self.handed_over(&(header, frame.clone()))?;
+                advertised(&upcall.frame, &frame)?;
+                Ok("answered")
+            }
+            Act::Narrow(pa, mtu) => {
+                ensure!(want.reasons() == [DropReason::PuntFailed], "{want:02x?}");
+                let mut hops = self.directory.tables.underlay.values();
+                ensure!(hops.any(|hop| hop.pa == pa.into()), "{pa} is nobody's");
+                ensure!(mtu > 0, "nothing goes to {pa}");
+                Ok("narrowed")
+            }
+            // No policy here has broadcasts.
+            Act::Spread(..) => anyhow::bail!("nobody asked for {act:02x?}"),
             Act::Drop(reason) => {
+                // A program does not look into what the underlay quotes, nor at the checksum of a
+                // solicitation and what stands before it.
+                let unread =
+                    want.reasons() == [DropReason::PuntFailed] && reason == DropReason::ArpNoRecord;
+                let reason = if upcall.punt == Punt::PathMtu || unread {
+                    DropReason::PuntFailed
+                } else {
+                    reason
+                };
                 ensure!(want.reasons() == [reason], "{want:02x?} {reason:?}");
                 ensure!(want.action == Action::Drop);
                 Ok("dropped by user space")
             }
         }
+    }
+
+    /// A frame that user space made gets to its port as it is.
+    fn handed_over(&self, (header, frame): &(UpcallHeader, Vec<u8>)) -> Result<()> {
+        let ran = self.partial.programs.give_back(*header, frame);
+        ensure!(ran.action == Action::Redirect && ran.frame == *frame);
+        Ok(())
     }
 
     /// Gives a frame back; the counters without the one that says so.

@@ -27,7 +27,7 @@ pub(super) struct Receiver {
 impl Underlay {
     /// Begins on the uplink of `host-a`.
     pub(super) fn start(stage: &Stage) -> Result<Self> {
-        let [host, _] = stage.hosts();
+        let host = stage.hosts().first().context("no host is up")?;
         Capture::start(&host.netns, &["-s", "256", "proto", "gre"]).map(Self)
     }
 

@@ -49,7 +49,7 @@ impl Stage {
         self.topology.tenant(name)
     }
 
-    pub(super) fn hosts(&self) -> &[Host; 2] {
+    pub(super) fn hosts(&self) -> &[Host] {
         &self.topology.hosts
     }
 

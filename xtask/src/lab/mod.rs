@@ -28,5 +28,5 @@ pub use nve::{Nve, NveSpec, bin_dir};
 pub use process::Proc;
 pub use recorded::Recorded;
 pub use skip::{SKIP_LOG, skip};
-pub use topology::{Host, Topology, two_hosts};
+pub use topology::{Host, Topology, UNDERLAY_MTU, two_hosts};
 pub use wait::wait_until;

@@ -1,10 +1,10 @@
-//! Two hosts on one underlay, and the tenants' namespaces.
+//! Hosts on one underlay, and the tenants' namespaces.
 
 use super::{Netns, run};
 use anyhow::{Context, Result};
 
 /// Room for an inner frame of 1500 bytes and the outer headers, as a fabric would be set up.
-const UNDERLAY_MTU: &str = "1600";
+pub const UNDERLAY_MTU: &str = "1600";
 
 const HOSTS: [(&str, &str); 2] = [("host-a", "192.0.2.1"), ("host-b", "192.0.2.2")];
 
@@ -13,23 +13,26 @@ const HOSTS: [(&str, &str); 2] = [("host-a", "192.0.2.1"), ("host-b", "192.0.2.2
 pub struct Host {
     /// The name of its Host document.
     pub name: &'static str,
-    /// The provider address on `eth0`, prefix length 24.
+    /// The provider address on `eth0`.
     pub pa: &'static str,
     /// Its namespace.
     pub netns: Netns,
 }
 
-/// Two hosts, joined, and namespaces for tenants to be attached to them.
+/// Hosts, joined, and namespaces for tenants to be attached to them.
 #[derive(Debug)]
 pub struct Topology {
-    /// `host-a` with 192.0.2.1 and `host-b` with 192.0.2.2.
-    pub hosts: [Host; 2],
+    /// `host-a`, `host-b` and so on.
+    pub hosts: Vec<Host>,
+    /// What stands between the hosts, where they are not joined by one cable.
+    pub middle: Option<Netns>,
     /// In the order they were asked for.
     pub tenants: Vec<Netns>,
     prefix: String,
 }
 
-/// Makes the namespaces `PREFIX-host-a`, `PREFIX-host-b` and `PREFIX-TENANT` for each tenant.
+/// Makes the namespaces `PREFIX-host-a` with 192.0.2.1/24, `PREFIX-host-b` with 192.0.2.2/24, and
+/// `PREFIX-TENANT` for each tenant.
 ///
 /// Left-overs with these names are deleted first. IPv6 is off in all of them.
 pub fn two_hosts(prefix: &str, tenants: &[&str]) -> Result<Topology> {
@@ -43,18 +46,25 @@ pub fn two_hosts(prefix: &str, tenants: &[&str]) -> Result<Topology> {
     };
     let hosts = [host(HOSTS[0])?, host(HOSTS[1])?];
     cable(&hosts)?;
+    let hosts = Vec::from(hosts);
     let tenants = tenants
         .iter()
         .map(|name| fresh(name))
         .collect::<Result<_>>()?;
-    Ok(Topology {
-        hosts,
-        tenants,
-        prefix: prefix.to_owned(),
-    })
+    Ok(Topology::new(prefix, hosts, None, tenants))
 }
 
 impl Topology {
+    /// Namespaces that were made elsewhere; the tenants' names are `PREFIX-TENANT`.
+    pub fn new(prefix: &str, hosts: Vec<Host>, middle: Option<Netns>, tenants: Vec<Netns>) -> Self {
+        Self {
+            hosts,
+            middle,
+            tenants,
+            prefix: prefix.to_owned(),
+        }
+    }
+
     /// The namespace of a tenant, by the name it was asked for with.
     ///
     /// Panics when nobody asked for it.
@@ -67,7 +77,8 @@ impl Topology {
     /// Keeps all namespaces when the guard goes.
     pub fn leave(self) {
         let hosts = self.hosts.into_iter().map(|host| host.netns);
-        hosts.chain(self.tenants).for_each(Netns::leave);
+        let others = self.middle.into_iter().chain(self.tenants);
+        hosts.chain(others).for_each(Netns::leave);
     }
 }
 
