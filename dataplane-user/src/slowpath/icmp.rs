@@ -25,11 +25,11 @@ const DSCP: u8 = 48;
 
 /// Who answers a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gateway<A = IpAddr> {
+pub struct Gateway {
     /// Its MAC in the routing domain.
     pub mac: Mac,
     /// Its CA in the tenant's subnet, of the packet's family.
-    pub ca: A,
+    pub ca: IpAddr,
 }
 
 /// What a tenant is told.
@@ -72,15 +72,6 @@ pub fn answer(frame: &[u8], gateway: &Gateway, told: Told) -> Option<Vec<u8>> {
     }
     .ok()?;
     Some(bytes)
-}
-
-/// The answer to `frame`, a tenant's IPv4 frame with DF: the largest packet that fits is `mtu` bytes.
-pub fn fragmentation_needed(frame: &[u8], gateway: Gateway<[u8; 4]>, mtu: u16) -> Option<Vec<u8>> {
-    let gateway = Gateway {
-        mac: gateway.mac,
-        ca: gateway.ca.into(),
-    };
-    answer(frame, &gateway, Told::TooBig(mtu))
 }
 
 fn may_be_answered(link: &Ethernet2Header, packet: &Packet<'_>) -> bool {

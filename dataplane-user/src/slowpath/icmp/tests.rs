@@ -98,18 +98,6 @@ fn no_ipv6_host_is_told_less_than_a_link_must_carry() {
 }
 
 #[test]
-fn the_answer_to_ipv4_alone_is_the_same() {
-    let (ca, from, to) = FAMILIES[0];
-    let frame = udp(from, to, 1400);
-    let old = Gateway {
-        mac: gateway(ca).mac,
-        ca: [10, 0, 0, 1],
-    };
-    let new = answer(&frame, &gateway(ca), Told::TooBig(1358));
-    assert_eq!(fragmentation_needed(&frame, old, 1358), new);
-}
-
-#[test]
 fn nobody_and_groups_are_not_answered() {
     let v4 = ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"];
     let v6 = ["::", "::1", "ff02::1", "::ffff:10.0.0.5"];
