@@ -2,24 +2,14 @@
 //! offload state every edit has to keep.
 
 use aya_ebpf::{
-    bindings::{
-        __sk_buff, BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
-        BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
-        BPF_F_ADJ_ROOM_ENCAP_L4_GRE, BPF_F_ADJ_ROOM_FIXED_GSO, BPF_F_RECOMPUTE_CSUM,
-        bpf_adj_room_mode,
-    },
+    bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM},
     helpers::generated::{
-        bpf_clone_redirect, bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_head,
-        bpf_skb_change_proto, bpf_skb_change_type, bpf_skb_pull_data, bpf_skb_store_bytes,
-        bpf_skb_vlan_pop, bpf_skb_vlan_push,
+        bpf_clone_redirect, bpf_l4_csum_replace, bpf_skb_change_type, bpf_skb_pull_data,
+        bpf_skb_store_bytes, bpf_skb_vlan_pop,
     },
     programs::TcContext,
 };
 use dataplane_common::{
-    abi::{
-        programs::FLOOD_REMOTE,
-        upcall::{self, UpcallHeader},
-    },
     forward::{
         Halt,
         parse::{Frame, Headers},
@@ -35,66 +25,23 @@ use dataplane_common::{
 };
 
 use super::{Packet, read, summed, tags_in, write};
-use crate::{edit, flood::Progress, maps::PROGS, scan};
+use crate::{edit, scan};
+
+mod hand_over;
+mod room;
+mod tag;
+
+pub use tag::Tag;
+
+use room::FIXED;
 
 /// Bytes that the programs read as a rule: outer headers, inner Ethernet, IP with options or
 /// extension headers, and a TCP header with options or a neighbour message.
 const HEADERS: u32 =
     (size_of::<OverV6>() + ether::LEN + ipv6::LEN + 64 + 60 + icmp::OPTION_LEN) as u32;
 
-/// Keeps the segment size, without which UDP segmentation is lost.
-const FIXED: u64 = BPF_F_ADJ_ROOM_FIXED_GSO as u64;
-
-/// Marks the inner headers for segmentation offload.
-const fn encap_flags(v6: bool) -> u64 {
-    let outer = if v6 {
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV6
-    } else {
-        BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
-    };
-    (outer | BPF_F_ADJ_ROOM_ENCAP_L4_GRE | BPF_F_ADJ_ROOM_ENCAP_L2_ETH) as u64
-        | FIXED
-        | ((ether::LEN as u64) << 56)
-}
-
 /// `PACKET_HOST` of linux/if_packet.h: for the device's own owner.
 const PACKET_HOST: u32 = 0;
-
-/// Headers that each segment bears at most: Ethernet, and IP and TCP with all options.
-const MOST_HEADERS: u32 = ether::LEN as u32 + 60 + 60;
-
-/// The first VLAN tag of a frame.
-#[derive(Clone, Copy)]
-pub struct Tag {
-    /// Its `EtherType`; 0: there is none.
-    protocol: u16,
-    /// Priority and VLAN id.
-    control: u16,
-    /// It stands in the frame's bytes, not beside them.
-    pub inside: bool,
-}
-
-impl Tag {
-    /// The tag of a VLAN, without priority.
-    #[inline(always)]
-    pub const fn vlan(id: u16) -> Self {
-        Self {
-            protocol: ether::VLAN,
-            control: id,
-            inside: false,
-        }
-    }
-
-    /// The VLAN's id; 0 where it is no 802.1Q tag.
-    #[inline(always)]
-    pub const fn id(&self) -> u16 {
-        if self.protocol == ether::VLAN {
-            self.control & 0x0FFF
-        } else {
-            0
-        }
-    }
-}
 
 /// An skb.
 pub struct Skb {
@@ -133,185 +80,9 @@ impl Skb {
         }
     }
 
-    /// The packet of a program that goes on where another stopped: see [`Self::go_on`].
-    #[inline(always)]
-    pub fn continued(ctx: TcContext) -> Self {
-        let mut skb = Self::new(ctx);
-        // SAFETY: the context is valid while the program runs; the program before wrote the field.
-        skb.ifindex = unsafe { (*skb.skb()).cb[0] };
-        skb
-    }
-
-    /// Goes on in another program, which gets to know the device; returns if there is none.
-    #[inline(always)]
-    pub fn go_on(&self, program: u32) {
-        self.go_on_with(program, 0);
-    }
-
-    /// So, and the other program finds a word in [`Self::word`].
-    #[inline(always)]
-    pub fn go_on_with(&self, program: u32, word: u32) {
-        // SAFETY: `cb` is the programs' own while the packet is at TC.
-        unsafe { (*self.skb()).cb[0] = self.ifindex };
-        // SAFETY: as above.
-        unsafe { (*self.skb()).cb[1] = word };
-        // SAFETY: the entries of the map are programs of this type.
-        unsafe { PROGS.tail_call(&self.ctx, program) };
-    }
-
-    /// Goes on in the program that makes the next copy; returns if there is none.
-    #[inline(always)]
-    pub fn go_on_copying(&self, progress: Progress) {
-        // SAFETY: `cb` is the programs' own while the packet is at TC.
-        unsafe { (*self.skb()).cb[2] = progress.outer };
-        self.go_on_with(FLOOD_REMOTE, progress.number);
-    }
-
-    /// How far the program before was.
-    #[inline(always)]
-    pub fn progress(&self) -> Progress {
-        // SAFETY: the context is valid while the program runs; the program before wrote the fields.
-        let outer = unsafe { (*self.skb()).cb[2] };
-        let number = self.word();
-        Progress { number, outer }
-    }
-
-    /// What the program before had to say: see [`Self::go_on_with`].
-    #[inline(always)]
-    pub fn word(&self) -> u32 {
-        // SAFETY: the context is valid while the program runs.
-        unsafe { (*self.skb()).cb[1] }
-    }
-
-    /// Puts an upcall header in front of the whole frame. `false`: there is no room, or the upcall
-    /// pair would not carry it.
-    #[inline(always)]
-    pub fn wrap(&mut self, header: UpcallHeader) -> bool {
-        let gso_size = self.gso_size();
-        let largest = if gso_size == 0 {
-            self.len()
-        } else {
-            gso_size + MOST_HEADERS
-        };
-        if largest > upcall::MOST_FRAME {
-            return false;
-        }
-        let header = header.segmented(gso_size);
-        // SAFETY: as in `adjust_room`. Unlike it, this leaves the offsets of the inner headers
-        // as they are, by which the kernel segments and completes checksums.
-        let room = unsafe { bpf_skb_change_head(self.skb(), upcall::LEN as u32, 0) == 0 };
-        room && self.store(0, header).is_some()
-    }
-
-    /// Removes the upcall header; from here on the frame came from `ifindex`. `false`: it cannot be.
-    #[inline(always)]
-    pub fn unwrap(&mut self, ifindex: u32) -> bool {
-        let Some(eth) = self.load::<EthHeader>(upcall::LEN) else {
-            return false;
-        };
-        self.ifindex = ifindex;
-        self.protocol = ether::IPV4;
-        self.adjust_room(-(upcall::LEN as i32), FIXED) && self.store(0, eth).is_some()
-    }
-
-    /// The first tag.
-    #[inline(always)]
-    pub fn tag(&self) -> Tag {
-        const ETHERTYPE: usize = 12;
-        // SAFETY: the context is valid while the program runs.
-        let (beside, protocol, control) = unsafe {
-            let skb = self.skb();
-            ((*skb).vlan_present != 0, (*skb).vlan_proto, (*skb).vlan_tci)
-        };
-        if beside {
-            return Tag {
-                protocol: u16::from_be(protocol as u16),
-                control: control as u16,
-                inside: false,
-            };
-        }
-        let [a, b, c, d]: [u8; 4] = self.load(ETHERTYPE).unwrap_or_default();
-        let protocol = u16::from_be_bytes([a, b]);
-        let inside = ether::is_tag(protocol);
-        Tag {
-            protocol: if inside { protocol } else { 0 },
-            control: u16::from_be_bytes([c, d]),
-            inside,
-        }
-    }
-
-    /// Removes the first tag. `false`: it cannot be.
-    #[inline(always)]
-    pub fn pop_tag(&mut self) -> bool {
-        // SAFETY: as in `adjust_room`.
-        unsafe { bpf_skb_vlan_pop(self.skb()) == 0 }
-    }
-
-    /// Puts a tag in front. `false`: it cannot be.
-    #[inline(always)]
-    pub fn push_tag(&mut self, tag: Tag) -> bool {
-        let Tag {
-            protocol, control, ..
-        } = tag;
-        // SAFETY: as in `adjust_room`.
-        unsafe { bpf_skb_vlan_push(self.skb(), protocol.to_be(), control) == 0 }
-    }
-
     #[inline(always)]
     fn skb(&self) -> *mut __sk_buff {
         self.ctx.skb.skb
-    }
-
-    #[inline(always)]
-    fn adjust_room(&mut self, by: i32, flags: u64) -> bool {
-        // SAFETY: the context is the one of this run; packet pointers do not
-        // outlive `read` and `write`.
-        unsafe {
-            bpf_skb_adjust_room(self.skb(), by, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, flags) == 0
-        }
-    }
-
-    /// `adjust_room` refuses what is not IP; such a frame is never a super-packet.
-    #[inline(always)]
-    fn make_room(&mut self, ethertype: u16, len: u32, v6: bool) -> bool {
-        if ethertype == ether::IPV4 || ethertype == ether::IPV6 {
-            // An skb that was decapsulated here before is refused with ENCAP (EALREADY).
-            // What is no super-packet needs no marks for segmentation.
-            self.adjust_room(len as i32, encap_flags(v6))
-                || (self.gso_size() == 0 && self.adjust_room(len as i32, FIXED))
-        } else {
-            // SAFETY: as in `adjust_room`.
-            unsafe { bpf_skb_change_head(self.skb(), len, 0) == 0 }
-        }
-    }
-
-    /// Takes `len` bytes away behind the Ethernet header, where the packet was of the other family.
-    #[inline(always)]
-    fn cut_other_family(&mut self, len: i32, inner: u16) -> bool {
-        let decap = if inner == ether::IPV6 {
-            BPF_F_ADJ_ROOM_DECAP_L3_IPV6
-        } else {
-            BPF_F_ADJ_ROOM_DECAP_L3_IPV4
-        };
-        if self.adjust_room(-len, decap as u64 | FIXED) {
-            self.protocol = if inner == ether::IPV6 {
-                ether::IPV6
-            } else {
-                ether::IPV4
-            };
-            return true;
-        }
-        // Before kernel commit 1ee6bf1b (6.3) there are no such flags.
-        if self.adjust_room(-len, FIXED) {
-            return true;
-        }
-        // And a packet shorter than an IPv6 header cannot be what is left of an IPv6 packet: it is
-        // made an IPv4 packet first, which takes away the difference of the headers.
-        const DIFFERENCE: i32 = 20;
-        // SAFETY: as in `adjust_room`.
-        let v4 = unsafe { bpf_skb_change_proto(self.skb(), ether::IPV4.to_be(), 0) == 0 };
-        self.protocol = ether::IPV4;
-        v4 && self.adjust_room(DIFFERENCE - len, FIXED)
     }
 }
 
