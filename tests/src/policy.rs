@@ -34,8 +34,8 @@ pub const BLUE_OTHER: u32 = 6002;
 pub const RED: u32 = 7001;
 /// The device that frames come from in `BPF_PROG_TEST_RUN`: the loopback.
 pub const SENDER: u32 = 1;
-/// The underlay's device.
-pub const UPLINK_DEVICE: u32 = 2;
+/// The underlay's device. Far behind those that a kernel with tunnels loaded puts into each namespace.
+pub const UPLINK_DEVICE: u32 = 200;
 /// Slot and last CA byte of blue's first port, which sends from [`SENDER`].
 pub const BLUE_5: u32 = 1;
 /// Slot of blue's 10.0.0.6.
@@ -49,7 +49,13 @@ pub const BLUE_16: u32 = 5;
 /// The last slot in use.
 pub const LAST_SLOT: u32 = BLUE_16;
 /// Devices of the ports but the sender's.
-pub const DEVICES: [u32; 4] = [12, 21, 22, 16];
+pub const DEVICES: [u32; 4] = [BLUE_6_DEVICE, RED_5_DEVICE, 222, BLUE_16_DEVICE];
+/// Device of [`BLUE_6`].
+pub const BLUE_6_DEVICE: u32 = 212;
+/// Device of [`RED_5`].
+pub const RED_5_DEVICE: u32 = 221;
+/// Device of [`BLUE_16`].
+pub const BLUE_16_DEVICE: u32 = 216;
 /// MTU of the path to 192.0.2.2.
 pub const PATH_MTU: u16 = 1600;
 /// MTU of every port.
@@ -137,10 +143,11 @@ pub fn two_tenants() -> TableImage {
     let other = (BLUE_RDID, BLUE_OTHER);
     both(&mut image, other, (1, 9), (vm(9), REMOTE_PA, 0));
     port(&mut image, BLUE_5, blue, SENDER, (0, 5));
-    port(&mut image, BLUE_6, blue, 12, (0, 6));
-    port(&mut image, RED_5, (RED_RDID, RED), 21, (0, 5));
-    port(&mut image, RED_6, (RED_RDID, RED), 22, (0, 6));
-    port(&mut image, BLUE_16, other, 16, (1, 16));
+    let [blue_6, red_5, red_6, blue_16] = DEVICES;
+    port(&mut image, BLUE_6, blue, blue_6, (0, 6));
+    port(&mut image, RED_5, (RED_RDID, RED), red_5, (0, 5));
+    port(&mut image, RED_6, (RED_RDID, RED), red_6, (0, 6));
+    port(&mut image, BLUE_16, other, blue_16, (1, 16));
     customer_routes(&mut image);
     image
 }
@@ -190,7 +197,7 @@ fn customer_routes(image: &mut TableImage) {
         via.flags |= LookupRecord::VIA;
         put_route(image, scope, prefix, via);
     }
-    let next_hop = image.vports.get_mut(&16).expect("the port");
+    let next_hop = image.vports.get_mut(&BLUE_16_DEVICE).expect("the port");
     next_hop.flags |= Vport::FORWARDS;
 }
 

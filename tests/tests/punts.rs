@@ -17,7 +17,9 @@ use dataplane_tests::{
     fixtures::{self, asked, slow_path},
     model::second,
     packet::{received, udp, who_has},
-    policy::{BLUE, BLUE_5, BLUE_RDID, RED, RED_RDID, asking, blue_on_demand, two_tenants},
+    policy::{
+        BLUE, BLUE_5, BLUE_RDID, RED, RED_RDID, UPLINK_DEVICE, asking, blue_on_demand, two_tenants,
+    },
     prog_run::{Hook, Listener, Programs, UPLINK},
 };
 
@@ -49,7 +51,7 @@ fn user_space_gets_the_frame_behind_a_header_that_says_why() -> Result<()> {
 #[ignore = "needs root: cargo xtask test"]
 fn a_whole_table_leaves_all_but_questions_about_cas() -> Result<()> {
     let mut image = two_tenants();
-    image.config.upcall_ifindex = 2;
+    image.config.upcall_ifindex = UPLINK_DEVICE;
     let (programs, _listener) = Programs::attended(&image)?;
     at_both_hooks(&programs, &slow_path::attended(fixtures::all()));
     let about_ca = |fixture: &Fixture| {

@@ -14,8 +14,8 @@ use dataplane_common::{
 use dataplane_user::policy::table_image::TableImage;
 
 use super::{
-    BLUE, BLUE_5, BLUE_OTHER, BLUE_RDID, LOCAL_PA, RED, RED_5, RED_RDID, REMOTE_PA, REMOTE_PA6,
-    SENDER, hop, port, put_route, two_tenants, vm,
+    BLUE, BLUE_5, BLUE_6_DEVICE, BLUE_OTHER, BLUE_RDID, LOCAL_PA, RED, RED_5, RED_5_DEVICE,
+    RED_RDID, REMOTE_PA, REMOTE_PA6, SENDER, UPLINK_DEVICE, hop, port, put_route, two_tenants, vm,
 };
 
 /// A group of blue's that has a PA group of its own.
@@ -32,7 +32,7 @@ pub fn red_sends() -> TableImage {
     let mut image = two_tenants();
     port(&mut image, BLUE_5, (BLUE_RDID, BLUE), 11, (0, 5));
     port(&mut image, RED_5, (RED_RDID, RED), SENDER, (0, 5));
-    image.vports.remove(&21);
+    image.vports.remove(&RED_5_DEVICE);
     image
 }
 
@@ -40,7 +40,7 @@ pub fn red_sends() -> TableImage {
 /// record nothing is known.
 pub fn blue_on_demand() -> TableImage {
     let mut image = two_tenants();
-    image.config.upcall_ifindex = 2;
+    image.config.upcall_ifindex = UPLINK_DEVICE;
     on_demand(&mut image, BLUE_RDID);
     let nobody = LookupKey {
         rdid: BLUE_RDID,
@@ -101,7 +101,7 @@ pub fn broadcasting(pas: &[u32]) -> TableImage {
     subnet.flags |= VirtualSubnet::BROADCAST;
     image
         .floods
-        .insert(BLUE, Flood::new(&[SENDER, 12], pas, false));
+        .insert(BLUE, Flood::new(&[SENDER, BLUE_6_DEVICE], pas, false));
     hop(&mut image, GROUP_PA, PA_GROUP, NextHop::RESOLVED);
     for (index, last) in [(8, 8), (9, 9)] {
         hop(&mut image, index, [192, 0, 2, last], NextHop::RESOLVED);
@@ -140,13 +140,14 @@ pub fn switched() -> TableImage {
         image.stations.insert(key, record);
     };
     station(5, LOCAL_PA, SENDER, LookupRecord::LOCAL);
-    station(6, LOCAL_PA, 12, LookupRecord::LOCAL);
+    station(6, LOCAL_PA, BLUE_6_DEVICE, LookupRecord::LOCAL);
     station(7, REMOTE_PA, 0, 0);
     station(66, REMOTE_PA6, 0, 0);
     station(STRANGER, REMOTE_PA, 0, LookupRecord::L2_ONLY);
-    image
-        .floods
-        .insert(BLUE, Flood::new(&[SENDER, 12], &[REMOTE_PA], false));
+    image.floods.insert(
+        BLUE,
+        Flood::new(&[SENDER, BLUE_6_DEVICE], &[REMOTE_PA], false),
+    );
     image
 }
 

@@ -16,7 +16,7 @@ use dataplane_common::{
     reason::DropReason,
 };
 use dataplane_tests::{
-    policy::{BLUE, BLUE_RDID, RED, RED_RDID, SENDER, ca, on_demand},
+    policy::{BLUE, BLUE_RDID, RED, RED_RDID, SENDER, UPLINK_DEVICE, ca, on_demand},
     prog_run::{Action, Hook, Listener, Programs, UPLINK},
 };
 use dataplane_user::{
@@ -55,7 +55,7 @@ impl Pair {
         for rdid in [BLUE_RDID, RED_RDID] {
             on_demand(&mut tables, rdid);
         }
-        tables.config.upcall_ifindex = 2;
+        tables.config.upcall_ifindex = UPLINK_DEVICE;
         // As fast as they come: what the bucket does has tests of its own.
         tables.config.punt_interval = 0;
         let mut partial = tables.clone();
