@@ -51,6 +51,8 @@ punts! {
     DhcpAck = 11, "DHCP_ACK";
     /// To the gateway itself, and no ping: the sender is told that nobody listens.
     ToGateway = 12, "TO_GATEWAY";
+    /// The underlay says what became of a packet whose addresses were rewritten; its sender is told in its own words.
+    RewriteError = 13, "REWRITE_ERROR";
 }
 
 impl Punt {

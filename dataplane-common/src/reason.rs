@@ -140,6 +140,14 @@ drop_reasons! {
     BcastFailed = 53, both, "BCAST_FAILED";
     /// A frame of or for a port in a VLAN without the VLAN's tag where it needs one, with another's, or with a second one.
     VlanForeign = 54, both, "VLAN_FOREIGN";
+    /// The CA's rule is another than the port's: one is reached by IP rewrite, the other by encapsulation.
+    RuleMismatch = 55, egress, "RULE_MISMATCH";
+    /// Of a port whose addresses are rewritten, from an address that has no PA of its own: a link-local one, or another station's.
+    NatNoSrcPa = 56, egress, "NAT_NO_SRC_PA";
+    /// What IP rewrite cannot carry: no IP, broadcast, a neighbour message, to a link-local address or through a next hop, or an ICMP error about a packet of others.
+    NatNotCarried = 57, both, "NAT_NOT_CARRIED";
+    /// Addressed to the PA of a port here, from no PA of its routing domain.
+    NatSrcUnknown = 58, ingress, "NAT_SRC_UNKNOWN";
 }
 
 /// Room for reasons in the counter arrays; numbers stay below it.

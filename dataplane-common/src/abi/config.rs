@@ -28,9 +28,11 @@ pub struct Config {
     pub flood_interval: u32,
     /// Broadcasts of a port that may come at once.
     pub flood_burst: u32,
+    /// 1: `REWRITES` has entries; 0: nobody needs to look.
+    pub rewrites: u32,
 }
 
-const _: () = assert!(size_of::<Config>() == 32);
+const _: () = assert!(size_of::<Config>() == 36);
 
 impl Config {
     /// Copy the inner DSCP.
@@ -49,6 +51,7 @@ impl Config {
         punt_burst: 256,
         flood_interval: 1_000_000,
         flood_burst: 256,
+        rewrites: 0,
     };
 }
 

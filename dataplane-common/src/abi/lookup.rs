@@ -66,7 +66,7 @@ pub struct LookupRecord {
 const _: () = assert!(size_of::<LookupRecord>() == 20);
 
 impl LookupRecord {
-    /// The CA's PA is one of this host's.
+    /// The CA's PA is one of this host's, or its port is here.
     pub const LOCAL: u16 = 1;
     /// The CA is the subnet's gateway; every host answers for it.
     pub const GATEWAY: u16 = 2;
@@ -86,6 +86,8 @@ impl LookupRecord {
     pub const VIA: u16 = 128;
     /// A station of which only the MAC is known (in `MACS`).
     pub const L2_ONLY: u16 = 256;
+    /// The CA has a PA of its own, which packets to it bear instead (`TranslationMethodNat`).
+    pub const REWRITE: u16 = 512;
 
     /// A record that says that there is none.
     pub const fn negative(vsid: u32) -> Self {

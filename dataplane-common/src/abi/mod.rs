@@ -11,6 +11,7 @@ pub mod flood;
 pub mod lookup;
 pub mod port_ca;
 pub mod programs;
+pub mod rewrite;
 pub mod route;
 pub mod scope;
 pub mod stats;
@@ -20,7 +21,7 @@ pub mod vport;
 pub mod vsid;
 
 /// Version of the whole layout; a pin of another version is not adopted.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Implements `aya::Pod` for map types that say why they are plain data.
 macro_rules! pod {

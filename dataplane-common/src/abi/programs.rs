@@ -19,6 +19,8 @@ pub const PLAIN_EGRESS: u32 = 5;
 pub const VLAN_INGRESS: u32 = 6;
 /// Decides about a frame that an external interface received.
 pub const EXTERNAL_INGRESS: u32 = 7;
+/// Answers who asks, from an uplink, for the PA of a port here.
+pub const PA_NEIGHBOUR: u32 = 8;
 
 /// The names of the programs, by their place in the map.
 pub const NAMES: [&str; PROGS_LEN as usize] = [
@@ -30,7 +32,8 @@ pub const NAMES: [&str; PROGS_LEN as usize] = [
     "nve_tc_plain_egress",
     "nve_tc_vlan_ingress",
     "nve_tc_external_ingress",
+    "nve_tc_pa_neighbour",
 ];
 
 /// Entries of `PROGS`.
-pub const PROGS_LEN: u32 = 8;
+pub const PROGS_LEN: u32 = 9;

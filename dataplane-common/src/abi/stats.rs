@@ -80,7 +80,7 @@ counters! {
     EgressPassed = 4, "egress_passed";
     /// Seen on an uplink and decided upon; in the slot of the port that got it.
     IngressReceived = 5, "ingress_received";
-    /// Decapsulated and handed to a port.
+    /// Decapsulated, or its PAs replaced by CAs, and handed to a port.
     IngressDelivered = 6, "ingress_delivered";
     /// Not ours; left to the host's stack.
     IngressPassed = 7, "ingress_passed";
@@ -102,6 +102,10 @@ counters! {
     IngressReplicas = 15, "ingress_replicas";
     /// A broadcast from the underlay of which copies were made.
     IngressFlooded = 16, "ingress_flooded";
+    /// Sent into the underlay with PAs in place of its CAs.
+    EgressRewritten = 17, "egress_rewritten";
+    /// Answered by the program itself on an uplink: who has the PA of a port.
+    IngressReplied = 18, "ingress_replied";
 }
 
 /// Room per slot in `COUNTERS`.

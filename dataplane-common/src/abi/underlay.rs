@@ -35,6 +35,8 @@ impl NextHop {
     pub const NO_NEIGHBOUR: u16 = 2;
     /// The kernel has no route to the PA.
     pub const NO_ROUTE: u16 = 3;
+    /// An address of this host itself, although policy has it as a CA's own.
+    pub const HOSTS: u16 = 4;
 
     /// An entry without a route yet.
     pub const fn unrouted(pa: Address, src: Address) -> Self {

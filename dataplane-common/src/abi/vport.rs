@@ -29,6 +29,8 @@ pub struct Vport {
     /// The first of the port's CAs of each family, IPv4 before IPv6; all of them stand in
     /// `PORT_CAS`. [`Address::UNSPECIFIED`] where there is none.
     pub cas: [Address; 2],
+    /// The PAs that those have of their own; [`Address::UNSPECIFIED`] where there is none.
+    pub pas: [Address; 2],
     /// Of a port in a VLAN: the uplink; of one with isolation `External`: the interface.
     pub link: u32,
     /// Of a port in a VLAN: its id, 1..=4094.
@@ -37,7 +39,7 @@ pub struct Vport {
     pub reserved: u16,
 }
 
-const _: () = assert!(size_of::<Vport>() == 76);
+const _: () = assert!(size_of::<Vport>() == 108);
 
 impl Vport {
     /// The subnet has `innerVlan: drop`: a tagged frame is dropped, not stripped.
@@ -71,6 +73,11 @@ impl Vport {
     pub const UNTAGGED: u16 = 4096;
     /// Isolation `External`: its frames go to another device.
     pub const EXTERNAL: u16 = 8192;
+    /// The port's CAs have PAs of their own, which its packets bear instead
+    /// (`TranslationMethodNat`).
+    pub const REWRITES: u16 = 16384;
+    /// On the wire its packets come from its own MAC (`useVmMACAddress`), not from the host's.
+    pub const VM_MAC: u16 = 32768;
     /// Of any isolation but `NetworkVirtualization`.
     pub const PLAIN: u16 = Self::PASSES | Self::TAGS | Self::EXTERNAL;
 

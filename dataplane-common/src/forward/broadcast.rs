@@ -41,6 +41,9 @@ pub fn flood<'t, T: Tables>(
     if headers.is_router_solicitation() && from.has(Vport::ADVERTISES) {
         return Err(Halt::ask(Punt::RouterSolicit, DropReason::PuntFailed));
     }
+    if from.has(Vport::REWRITES) {
+        return Err(DropReason::NatNotCarried.into());
+    }
     let looked_for = headers.kind.is_neighbour() && from.has(Vport::UNKNOWN_CAS);
     if !from.has(Vport::BROADCAST) && !looked_for {
         return Err(DropReason::BcastDisabled.into());

@@ -6,6 +6,7 @@ use super::{
     ecn, fits_port, flow, mss_of,
     neighbour::{self, NeighbourReply},
     parse::{Headers, Kind},
+    rewrite::{self, Rewrite},
     stricter, way,
 };
 use crate::{
@@ -25,6 +26,8 @@ pub use super::broadcast::flood;
 pub enum Egress {
     /// To another host.
     Encap(Encap),
+    /// To another host, without an outer header.
+    Rewrite(Rewrite),
     /// To another port of this host.
     Deliver(Deliver),
     /// Back to the sender: who has the CA.
@@ -51,6 +54,9 @@ pub struct Encap {
 pub trait Taker {
     /// See [`Egress::Encap`].
     fn encap(&mut self, encap: Encap);
+    /// See [`Egress::Rewrite`]: the index of the destination's PA, and what changes but the addresses.
+    /// [`rewrite::egress`] is the step that follows.
+    fn rewrite(&mut self, pa_index: u32, edit: Edit);
     /// See [`Egress::Deliver`].
     fn deliver(&mut self, deliver: Deliver);
     /// See [`Egress::Neighbour`].
@@ -61,29 +67,46 @@ pub trait Taker {
     fn flood(&mut self);
 }
 
-impl Taker for Option<Egress> {
+/// What was taken.
+enum Taken {
+    Nothing,
+    Whole(Egress),
+    /// See [`Taker::rewrite`].
+    Rewrite(u32, Edit),
+}
+
+impl Taker for Taken {
     fn encap(&mut self, encap: Encap) {
-        *self = Some(Egress::Encap(encap));
+        *self = Self::Whole(Egress::Encap(encap));
+    }
+    fn rewrite(&mut self, pa_index: u32, edit: Edit) {
+        *self = Self::Rewrite(pa_index, edit);
     }
     fn deliver(&mut self, deliver: Deliver) {
-        *self = Some(Egress::Deliver(deliver));
+        *self = Self::Whole(Egress::Deliver(deliver));
     }
     fn neighbour(&mut self, reply: NeighbourReply) {
-        *self = Some(Egress::Neighbour(reply));
+        *self = Self::Whole(Egress::Neighbour(reply));
     }
     fn echo(&mut self) {
-        *self = Some(Egress::Echo);
+        *self = Self::Whole(Egress::Echo);
     }
     fn flood(&mut self) {
-        *self = Some(Egress::Flood);
+        *self = Self::Whole(Egress::Flood);
     }
 }
 
 /// Decides about a frame from the port `from`.
 pub fn egress<T: Tables>(tables: &T, from: &Vport, headers: &Headers) -> Result<Egress, Halt> {
-    let mut taken = None;
+    let mut taken = Taken::Nothing;
     decide(tables, from, headers, &mut taken)?;
-    taken.ok_or(DropReason::PortUnknown.into())
+    match taken {
+        Taken::Whole(decided) => Ok(decided),
+        Taken::Rewrite(pa_index, edit) => {
+            rewrite::egress(tables, from, headers, (pa_index, edit)).map(Egress::Rewrite)
+        }
+        Taken::Nothing => Err(DropReason::PortUnknown.into()),
+    }
 }
 
 /// The same, told to a taker.
@@ -124,7 +147,17 @@ pub fn decide<T: Tables>(
     if record.has(LookupRecord::NO_TRANSLATION) {
         return Err(DropReason::NoTranslation.into());
     }
+    let rewrites = record.has(LookupRecord::REWRITE);
+    if rewrites != from.has(Vport::REWRITES) {
+        return Err(DropReason::RuleMismatch.into());
+    }
     let hop = next_hop(tables, record.pa_index)?;
+    if rewrites {
+        fits(hop, headers, 0)?;
+        rewrite::carries(headers, &record)?;
+        taker.rewrite(record.pa_index, edit);
+        return Ok(());
+    }
     fits_path(hop, headers)?;
     taker.encap(Encap {
         ifindex: hop.ifindex,
@@ -235,7 +268,12 @@ pub fn next_hop<T: Tables>(tables: &T, pa_index: u32) -> Result<&NextHop, DropRe
 /// NVE never fragments (RFC 7637, section 4.4).
 #[inline(always)]
 pub fn fits_path(hop: &NextHop, headers: &Headers) -> Result<(), Halt> {
-    let cost = u32::from(mtu_cost(&hop.pa));
+    fits(hop, headers, u32::from(mtu_cost(&hop.pa)))
+}
+
+/// The same, with `cost` bytes in front.
+#[inline(always)]
+fn fits(hop: &NextHop, headers: &Headers, cost: u32) -> Result<(), Halt> {
     if headers.segment.wrapping_add(cost) > u32::from(hop.path_mtu) {
         return Err(Halt::ask(Punt::Oversize, DropReason::MtuExceeded));
     }

@@ -123,6 +123,7 @@ fn is_from<T: Tables>(
     if record.has(LookupRecord::LOCAL)
         || record.has(LookupRecord::GATEWAY)
         || record.has(LookupRecord::NO_TRANSLATION)
+        || record.has(LookupRecord::REWRITE)
         || hop.pa != tunnel.pa
     {
         return Err(DropReason::PaMismatch.into());

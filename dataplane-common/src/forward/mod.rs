@@ -15,12 +15,14 @@ pub mod neighbour;
 pub mod outer;
 pub mod parse;
 pub mod plain;
+pub mod rewrite;
 pub mod tables;
 pub mod way;
 
 pub use broadcast::Replicate;
 pub use egress::{Egress, Encap, egress};
 pub use halt::Halt;
+pub use rewrite::Rewrite;
 pub use tables::Tables;
 
 use crate::{

@@ -69,7 +69,9 @@ pub fn answer<T: Tables>(
         };
     };
     let router = known.has(LookupRecord::GATEWAY);
-    if broadcast || router {
+    // The question itself cannot be carried where addresses are rewritten.
+    let carried = !known.has(LookupRecord::REWRITE) || known.has(LookupRecord::LOCAL);
+    if broadcast || router || !carried {
         reply(headers, known.mac, router)
     } else {
         Ok(None)

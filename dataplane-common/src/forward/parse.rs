@@ -56,6 +56,8 @@ pub struct Headers {
     pub tos: u8,
     /// Whether the IP packet is a fragment.
     pub fragment: bool,
+    /// Whether it is one that does not begin the datagram, so that there is no upper-layer header.
+    pub later: bool,
     /// Type of an ICMP or `ICMPv6` message; 0 for anything else and for fragments.
     pub icmp: u8,
     /// Offset of the upper-layer header from the Ethernet header.
@@ -84,6 +86,7 @@ impl Headers {
         ttl: 0,
         tos: 0,
         fragment: false,
+        later: false,
         icmp: 0,
         l4: 0,
         src: Address::UNSPECIFIED,
@@ -106,6 +109,26 @@ impl Headers {
         match self.kind {
             Kind::Ipv4 => self.protocol == icmp::V4 && self.icmp == icmp::ECHO_V4,
             Kind::Ipv6 => self.protocol == ipv6::ICMP && self.icmp == icmp::ECHO_V6,
+            Kind::ArpRequest
+            | Kind::ArpReply
+            | Kind::Solicitation
+            | Kind::Advertisement
+            | Kind::NonIp => false,
+        }
+    }
+
+    /// Whether it is an ICMP error, which quotes the packet that it is about.
+    #[inline(always)]
+    pub const fn is_error(&self) -> bool {
+        let [a, b, c, d] = icmp::ERRORS_V4;
+        match self.kind {
+            Kind::Ipv4 => {
+                self.protocol == icmp::V4
+                    && (self.icmp == a || self.icmp == b || self.icmp == c || self.icmp == d)
+            }
+            Kind::Ipv6 => {
+                self.protocol == ipv6::ICMP && !self.fragment && self.icmp < icmp::INFORMATIONAL_V6
+            }
             Kind::ArpRequest
             | Kind::ArpReply
             | Kind::Solicitation
@@ -196,6 +219,7 @@ fn ipv4<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Result<(),
     headers.ttl = header.ttl();
     headers.tos = header.tos();
     headers.fragment = header.is_fragment();
+    headers.later = header.is_later_fragment();
     headers.src = Address::v4(header.src);
     headers.dst = Address::v4(header.dst);
     headers.l4 = (ether::LEN as u32).wrapping_add(u32::from(header_len));

@@ -2,8 +2,8 @@
 
 use crate::{
     abi::{
-        config::Config, flood::Flood, lookup::LookupRecord, underlay::NextHop, vport::Vport,
-        vsid::VirtualSubnet,
+        config::Config, flood::Flood, lookup::LookupRecord, rewrite::RewriteEntry,
+        underlay::NextHop, vport::Vport, vsid::VirtualSubnet,
     },
     id::{Address, Mac},
 };
@@ -33,4 +33,6 @@ pub trait Tables {
     fn subnet(&self, vsid: u32) -> Option<&VirtualSubnet>;
     /// Whether the PA is one of this host's, or a multicast group that it takes part in.
     fn is_local_pa(&self, pa: Address) -> bool;
+    /// Whose PA it is, if that is a CA's own.
+    fn rewrite(&self, pa: Address) -> Option<&RewriteEntry>;
 }

@@ -21,6 +21,7 @@ use crate::{
         flood::Flood,
         lookup::{LookupKey, LookupRecord},
         port_ca::PortCaKey,
+        rewrite::RewriteEntry,
         route,
         underlay::NextHop,
         vport::{LocalPortKey, Vport},
@@ -88,6 +89,7 @@ pub(crate) struct HostTables {
     pub(crate) underlay: HashMap<u32, NextHop>,
     pub(crate) vsids: HashMap<u32, VirtualSubnet>,
     pub(crate) local_pas: HashSet<Address>,
+    pub(crate) rewrites: HashMap<Address, RewriteEntry>,
 }
 
 impl Tables for HostTables {
@@ -132,6 +134,9 @@ impl Tables for HostTables {
     }
     fn is_local_pa(&self, pa: Address) -> bool {
         self.local_pas.contains(&pa)
+    }
+    fn rewrite(&self, pa: Address) -> Option<&RewriteEntry> {
+        self.rewrites.get(&pa)
     }
 }
 

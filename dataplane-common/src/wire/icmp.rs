@@ -1,11 +1,22 @@
 //! The parts of ICMP (RFC 792), `ICMPv6` (RFC 4443) and neighbour discovery (RFC 4861) that programs
 //! read and write.
 
-use super::{Wire, checksum, ipv6};
+use super::{
+    Wire,
+    checksum::{self, of_address},
+    ipv6,
+};
 use crate::id::{Address, Mac};
 
 /// Protocol number of ICMP over IPv4.
 pub const V4: u8 = 1;
+
+/// Types of messages that quote the packet that they are about (RFC 792).
+pub const ERRORS_V4: [u8; 4] = [3, 5, 11, 12];
+/// `ICMPv6` types below this quote the packet that they are about (RFC 4443, section 2.1).
+pub const INFORMATIONAL_V6: u8 = 128;
+/// Bytes in front of the packet that an error quotes.
+pub const ERROR_LEN: usize = 8;
 
 /// Type: echo request, IPv4.
 pub const ECHO_V4: u8 = 8;
@@ -22,6 +33,11 @@ pub const ADVERTISEMENT: u8 = 136;
 pub const NEIGHBOUR_LEN: usize = 24;
 /// Bytes of a link-layer address option.
 pub const OPTION_LEN: usize = 8;
+
+/// All stations of a link (RFC 4291, section 2.7.1).
+pub const ALL_NODES: Address = Address::v6([0xFF, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+/// The MAC of that group (RFC 2464, section 7).
+pub const ALL_NODES_MAC: Mac = Mac([0x33, 0x33, 0, 0, 0, 1]);
 
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
@@ -127,10 +143,22 @@ impl Advertisement {
     #[inline(always)]
     pub fn solicited(target: Address, mac: Mac, router: bool, asker: Address) -> Self {
         let flags = Self::SOLICITED | Self::OVERRIDE | if router { Self::ROUTER } else { 0 };
+        Self::new(target, mac, flags, asker)
+    }
+
+    /// "`mac` has `target`", told to all ([`ALL_NODES`]), because somebody without an address asked (RFC
+    /// 4861, section 7.2.4); checksum filled in.
+    #[inline(always)]
+    pub fn to_all(target: Address, mac: Mac) -> Self {
+        Self::new(target, mac, Self::OVERRIDE, ALL_NODES)
+    }
+
+    #[inline(always)]
+    fn new(target: Address, mac: Mac, flags: u8, asker: Address) -> Self {
         let sum = checksum::sum_of_words([
-            pair(target),
-            pair(target),
-            pair(asker),
+            of_address(&target),
+            of_address(&target),
+            of_address(&asker),
             ADVERTISEMENT_LEN as u32,
             u32::from(ipv6::ICMP),
             u16::from_be_bytes([ADVERTISEMENT, 0]).into(),
@@ -155,20 +183,6 @@ impl Advertisement {
             },
         }
     }
-}
-
-/// The sum of an address's eight 16-bit words, in host order.
-#[inline(always)]
-fn pair(address: Address) -> u32 {
-    let [a, b, c, d] = address.words();
-    let halves = |word: u32| {
-        let word = u32::from_be(word);
-        (word >> 16).wrapping_add(word & 0xFFFF)
-    };
-    halves(a)
-        .wrapping_add(halves(b))
-        .wrapping_add(halves(c))
-        .wrapping_add(halves(d))
 }
 
 #[inline(always)]
@@ -223,6 +237,10 @@ mod tests {
             let message = bytes_of(&told);
             let pseudo = [&target[..], &asker, &[0, 0, 0, 32, 0, 0, 0, 58], &message].concat();
             prop_assert_eq!(over_bytes(&pseudo), 0xFFFF);
+            let all = bytes_of(&Advertisement::to_all(of, Mac(mac)));
+            let group = ALL_NODES.to_bytes();
+            let pseudo = [&target[..], &group, &[0, 0, 0, 32, 0, 0, 0, 58], &all].concat();
+            prop_assert_eq!((over_bytes(&pseudo), all[4]), (0xFFFF, 0x20));
             let flags = if router { 0xE0 } else { 0x60 };
             prop_assert_eq!(&message[..2], &[136, 0]);
             prop_assert_eq!(&message[4..8], &[flags, 0, 0, 0]);

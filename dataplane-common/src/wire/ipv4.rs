@@ -1,6 +1,10 @@
 //! IPv4 headers without options (RFC 791).
 
-use super::{Wire, checksum};
+use super::{
+    Wire,
+    checksum::{self, Delta},
+};
+use crate::id::Address;
 
 /// Bytes of a header without options.
 pub const LEN: usize = 20;
@@ -8,6 +12,10 @@ pub const LEN: usize = 20;
 pub const TCP: u8 = 6;
 /// Protocol number of UDP.
 pub const UDP: u8 = 17;
+/// Protocol number of UDP-Lite (RFC 3828).
+pub const UDP_LITE: u8 = 136;
+/// Protocol number of DCCP (RFC 4340).
+pub const DCCP: u8 = 33;
 /// Protocol number of GRE.
 pub const GRE: u8 = 47;
 
@@ -135,6 +143,17 @@ impl Ipv4Header {
         self
     }
 
+    /// The same with other addresses and the checksum updated (RFC 1624).
+    #[must_use]
+    #[inline(always)]
+    pub fn with_addresses(mut self, src: Address, dst: Address) -> Self {
+        let (from, to) = (Address::v4(self.src), Address::v4(self.dst));
+        let delta = Delta::of(from, src).and(Delta::of(to, dst));
+        self.checksum = delta.update(self.checksum);
+        (self.src, self.dst) = (src.to_v4(), dst.to_v4());
+        self
+    }
+
     /// The same from the destination to the source.
     #[must_use]
     #[inline(always)]
@@ -173,6 +192,17 @@ mod tests {
         assert!(header.checksum_ok());
         assert_eq!((header.version(), header.header_len()), (4, 20));
         assert!(!header.is_fragment());
+    }
+
+    #[test]
+    fn changing_addresses_keeps_the_checksum_right() {
+        for last in 0..=255 {
+            let header = Ipv4Header::outer(0, 1, 20, [10, 0, 0, last], [10, 0, last, 2]);
+            let (src, dst) = (Address::v4([192, 0, last, 2]), Address::v4([255 - last; 4]));
+            let changed = header.with_addresses(src, dst);
+            assert!(changed.checksum_ok(), "{last}");
+            assert_eq!((changed.src, changed.dst), (src.to_v4(), dst.to_v4()));
+        }
     }
 
     #[test]

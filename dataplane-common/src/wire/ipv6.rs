@@ -156,6 +156,20 @@ impl Ipv6Header {
     }
 }
 
+/// Both addresses, as they stand in the header from [`SRC`] on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Source.
+    pub src: [u8; 16],
+    /// Destination.
+    pub dst: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Addresses>() == LEN - SRC);
+// SAFETY: as above.
+unsafe impl Wire for Addresses {}
+
 /// The first eight bytes of an extension header, with the names of the fragment header (RFC 8200,
 /// section 4.5).
 #[repr(C)]

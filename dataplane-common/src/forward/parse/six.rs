@@ -39,7 +39,6 @@ pub(super) fn ipv6<F: Frame>(
     }
     headers.kind = Kind::Ipv6;
     headers.l4 = (ether::LEN + ipv6::LEN) as u32;
-    let mut later = false;
     for _ in 0..EXTENSIONS {
         let l4 = headers.upper(offset);
         let shift = match headers.protocol {
@@ -58,13 +57,13 @@ pub(super) fn ipv6<F: Frame>(
         });
         if shift == 3 {
             headers.fragment = true;
-            later = extension.is_later();
-            if later {
+            headers.later = extension.is_later();
+            if headers.later {
                 break;
             }
         }
     }
-    if later {
+    if headers.later {
         return Ok(());
     }
     if is_extension(headers.protocol) {

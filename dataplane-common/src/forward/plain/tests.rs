@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::{
     abi::{
-        config::Config, lookup::LookupRecord, underlay::NextHop, vport::LocalPortKey,
-        vsid::VirtualSubnet,
+        config::Config, lookup::LookupRecord, rewrite::RewriteEntry, underlay::NextHop,
+        vport::LocalPortKey, vsid::VirtualSubnet,
     },
     id::Address,
 };
@@ -59,6 +59,9 @@ impl Tables for Host {
     }
     fn is_local_pa(&self, _pa: Address) -> bool {
         false
+    }
+    fn rewrite(&self, _pa: Address) -> Option<&RewriteEntry> {
+        None
     }
 }
 
