@@ -8,7 +8,7 @@ use dataplane_common::{
 
 use crate::{
     maps::{COUNTERS, DROPS},
-    pipeline::{Outcome, Verdict},
+    outcome::{Outcome, Verdict},
 };
 
 /// Counts a packet as received, and as what became of it.
@@ -31,7 +31,9 @@ pub fn outcome(direction: Direction, outcome: &Outcome) {
     event(slot, received, len);
     match (verdict, direction) {
         (Verdict::Encapped, _) => event(slot, Counter::EgressEncapped, len),
-        (Verdict::Replied, _) => event(slot, Counter::EgressReplied, len),
+        (Verdict::Rewritten, _) => event(slot, Counter::EgressRewritten, len),
+        (Verdict::Replied, Direction::Egress) => event(slot, Counter::EgressReplied, len),
+        (Verdict::Replied, Direction::Ingress) => event(slot, Counter::IngressReplied, len),
         (Verdict::Delivered, Direction::Egress) => {
             event(slot, Counter::EgressDelivered, len);
             event(target.slot, Counter::LocalReceived, len);
@@ -40,7 +42,7 @@ pub fn outcome(direction: Direction, outcome: &Outcome) {
             event(slot, Counter::IngressDelivered, len);
         }
         // Counted where it ends, in another program.
-        (Verdict::Flood | Verdict::Plain, _) => {}
+        (Verdict::Flood | Verdict::Plain | Verdict::Asked, _) => {}
         (Verdict::Flooded, Direction::Egress) => event(slot, Counter::EgressFlooded, len),
         (Verdict::Flooded, Direction::Ingress) => event(slot, Counter::IngressFlooded, len),
         (Verdict::Passed | Verdict::Sent, Direction::Egress) => {

@@ -65,8 +65,9 @@ pub fn advertise<P: Packet>(
     packet.store(UPPER, message).ok_or(DropReason::Truncated)
 }
 
+/// Changes the IPv4 header.
 #[inline(always)]
-fn change_v4<P: Packet>(
+pub fn change_v4<P: Packet>(
     packet: &mut P,
     change: impl FnOnce(Ipv4Header) -> Ipv4Header,
 ) -> Option<()> {

@@ -22,9 +22,9 @@ use dataplane_common::{
 use crate::{
     count, edit,
     maps::Maps,
+    outcome::{self, Done, NOWHERE, Outcome, Verdict},
     packet::Packet,
-    pipeline::{self, Done, NOWHERE, Outcome, Verdict},
-    scan, upcall,
+    pipeline, scan, upcall,
 };
 
 /// From a port to the others here, never to itself; whoever is elsewhere gets copies in
@@ -33,9 +33,9 @@ use crate::{
 pub fn egress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
     let len = packet.len();
     let Some(port) = maps.vport(packet.ifindex()) else {
-        return pipeline::dropped(DropReason::PortUnknown, len);
+        return outcome::dropped(DropReason::PortUnknown, len);
     };
-    pipeline::outcome(from_port(maps, packet, port), port.slot, 0, len)
+    outcome::of(from_port(maps, packet, port), port.slot, 0, len)
 }
 
 #[inline(always)]
@@ -80,24 +80,24 @@ pub fn to_host<P: Packet>(
         V6 => size_of::<OverV6>(),
         _ => {
             return (
-                pipeline::dropped(DropReason::BcastFailed, packet.len()),
+                outcome::dropped(DropReason::BcastFailed, packet.len()),
                 None,
             );
         }
     };
     let len = packet.len().wrapping_sub(offset as u32);
     let Some(port) = maps.vport(packet.ifindex()) else {
-        return (pipeline::dropped(DropReason::PortUnknown, len), None);
+        return (outcome::dropped(DropReason::PortUnknown, len), None);
     };
     match copy_to_host(maps, packet, port, (offset, progress.number)) {
         Ok(Some(outer)) => {
             let number = progress.number.wrapping_add(1);
-            let end = pipeline::outcome(Err(DropReason::BcastFailed.into()), port.slot, 0, len);
+            let end = outcome::of(Err(DropReason::BcastFailed.into()), port.slot, 0, len);
             (end, Some(Progress { number, outer }))
         }
-        Ok(None) => (pipeline::outcome(FLOODED, port.slot, 0, len), None),
+        Ok(None) => (outcome::of(FLOODED, port.slot, 0, len), None),
         Err(reason) => {
-            let end = pipeline::outcome(Err(reason.into()), port.slot, 0, len);
+            let end = outcome::of(Err(reason.into()), port.slot, 0, len);
             (end, None)
         }
     }
@@ -126,7 +126,7 @@ fn copy_to_host<P: Packet>(
 #[inline(always)]
 pub fn ingress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
     let len = packet.len();
-    pipeline::outcome(from_underlay(maps, packet), 0, 0, len)
+    outcome::of(from_underlay(maps, packet), 0, 0, len)
 }
 
 #[inline(always)]

@@ -8,9 +8,11 @@ mod count;
 mod edit;
 mod flood;
 mod maps;
+mod outcome;
 mod packet;
 mod pipeline;
 mod plain;
+mod rewrite;
 mod scan;
 mod upcall;
 
@@ -26,7 +28,9 @@ use aya_ebpf::{
 use dataplane_common::{
     abi::{
         config::Config,
-        programs::{EXTERNAL_INGRESS, FLOOD_EGRESS, FLOOD_INGRESS, PLAIN_EGRESS, VLAN_INGRESS},
+        programs::{
+            EXTERNAL_INGRESS, FLOOD_EGRESS, FLOOD_INGRESS, PA_NEIGHBOUR, PLAIN_EGRESS, VLAN_INGRESS,
+        },
         stats::Direction,
         upcall::{MOST_FRAME, PAIR},
     },
@@ -37,8 +41,8 @@ use dataplane_common::{
 use crate::{
     flood::Progress,
     maps::Maps,
+    outcome::{Outcome, Target, Verdict},
     packet::{tc::Skb, xdp::Buff},
-    pipeline::{Outcome, Target, Verdict},
 };
 
 /// vport -> underlay, at TC.
@@ -114,6 +118,16 @@ pub fn nve_tc_vlan_ingress(ctx: TcContext) -> i32 {
     let maps = Maps::new();
     let mut skb = Skb::continued(ctx);
     let outcome = plain::vlan(&maps, &mut skb);
+    count::outcome(Direction::Ingress, &outcome);
+    tc_send(&outcome)
+}
+
+/// Who asks on an uplink for an address: `nve_tc_ingress` goes on here.
+#[classifier]
+pub fn nve_tc_pa_neighbour(ctx: TcContext) -> i32 {
+    let maps = Maps::new();
+    let mut skb = Skb::continued(ctx);
+    let outcome = rewrite::asked(&maps, &mut skb);
     count::outcome(Direction::Ingress, &outcome);
     tc_send(&outcome)
 }
@@ -196,13 +210,14 @@ pub fn nve_tc_back_ingress(ctx: TcContext) -> i32 {
 fn tc_again(skb: &Skb, direction: Direction, mut outcome: Outcome) -> i32 {
     match outcome.verdict {
         // Nor is anybody asked about a port that is not virtualized: it was another's meanwhile.
-        Verdict::Passed | Verdict::Plain => {
+        Verdict::Passed | Verdict::Plain | Verdict::Asked => {
             outcome.verdict = Verdict::Dropped(DropReason::PuntFailed);
         }
         Verdict::Dropped(_) if outcome.punt.is_some() => {
             outcome.verdict = Verdict::Dropped(DropReason::PuntLoop);
         }
         Verdict::Encapped
+        | Verdict::Rewritten
         | Verdict::Delivered
         | Verdict::Replied
         | Verdict::Sent
@@ -271,8 +286,10 @@ fn spread(skb: &Skb, direction: Direction, outcome: &mut Outcome) {
         (Verdict::Plain, Direction::Egress) => (PLAIN_EGRESS, BCAST_FAILED),
         // The host's own VLANs go on.
         (Verdict::Plain, Direction::Ingress) => (VLAN_INGRESS, Verdict::Passed),
+        (Verdict::Asked, _) => (PA_NEIGHBOUR, Verdict::Passed),
         (
             Verdict::Encapped
+            | Verdict::Rewritten
             | Verdict::Delivered
             | Verdict::Replied
             | Verdict::Passed
@@ -298,13 +315,18 @@ fn tc_send(outcome: &Outcome) -> i32 {
         Verdict::Delivered if peer != 0 => unsafe { bpf_redirect_peer(ifindex, 0) as i32 },
         // SAFETY: as above.
         Verdict::Encapped
+        | Verdict::Rewritten
         | Verdict::Delivered
         | Verdict::Replied
         | Verdict::Sent
         | Verdict::Punted => unsafe { bpf_redirect(ifindex, 0) as i32 },
         // "Next": other programs on the device, then the stack.
         Verdict::Passed => TC_ACT_UNSPEC,
-        Verdict::Plain | Verdict::Flood | Verdict::Flooded | Verdict::Dropped(_) => TC_ACT_SHOT,
+        Verdict::Plain
+        | Verdict::Asked
+        | Verdict::Flood
+        | Verdict::Flooded
+        | Verdict::Dropped(_) => TC_ACT_SHOT,
     }
 }
 
@@ -314,12 +336,12 @@ fn tc_send(outcome: &Outcome) -> i32 {
 fn xdp_action(direction: Direction, outcome: &mut Outcome) -> u32 {
     let action = match outcome.verdict {
         // Not XDP_TX for an answer: veth sends that only while its peer has a program.
-        Verdict::Encapped | Verdict::Delivered | Verdict::Replied => {
+        Verdict::Encapped | Verdict::Rewritten | Verdict::Delivered | Verdict::Replied => {
             match maps::TX_PORTS.redirect(outcome.target.ifindex, 0) {
                 Ok(action) => action,
                 Err(_) => {
                     outcome.verdict = Verdict::Dropped(match outcome.verdict {
-                        Verdict::Encapped => DropReason::EncapFailed,
+                        Verdict::Encapped | Verdict::Rewritten => DropReason::EncapFailed,
                         _ => DropReason::NoLocalPort,
                     });
                     XDP_DROP
@@ -327,7 +349,12 @@ fn xdp_action(direction: Direction, outcome: &mut Outcome) -> u32 {
             }
         }
         // Tags and copies are TC's to make.
-        Verdict::Passed | Verdict::Sent | Verdict::Plain | Verdict::Punted | Verdict::Flood => {
+        Verdict::Passed
+        | Verdict::Sent
+        | Verdict::Plain
+        | Verdict::Asked
+        | Verdict::Punted
+        | Verdict::Flood => {
             return XDP_PASS;
         }
         Verdict::Dropped(_) if outcome.punt.is_some() => return XDP_PASS,

@@ -1,6 +1,6 @@
 //! Every map, and the tables that the decision reads.
 
-use core::{cell::Cell, hint::black_box};
+use core::{cell::Cell, hint::black_box, mem::MaybeUninit};
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
@@ -18,6 +18,7 @@ use dataplane_common::{
         flood::Flood,
         lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
         port_ca::PortCaKey,
+        rewrite::RewriteEntry,
         route::RouteKey,
         stats::{COUNTERS_LEN, Count, DROPS_LEN},
         underlay::NextHop,
@@ -59,6 +60,8 @@ static UNDERLAY: Array<NextHop, 65536> = Array::new();
 static VSIDS: HashMap<u32, VirtualSubnet, 65536> = HashMap::new();
 #[btf_map]
 static LOCAL_PAS: HashMap<Address, u32, 1024> = HashMap::new();
+#[btf_map]
+static REWRITES: HashMap<Address, RewriteEntry, 65536, GROWS> = HashMap::new();
 
 /// Packets by slot and outcome.
 #[btf_map]
@@ -91,7 +94,7 @@ static PLAIN: PerCpuArray<Whole, 1> = PerCpuArray::new();
 /// The maps as tables, and the room for the key of a look-up: one for all, because a program has 512
 /// bytes of stack, and each key that a helper is given a pointer to would take its own.
 pub struct Maps {
-    key: Cell<[u32; 6]>,
+    key: Cell<MaybeUninit<[u32; 6]>>,
 }
 
 impl Maps {
@@ -99,7 +102,8 @@ impl Maps {
     #[inline(always)]
     pub const fn new() -> Self {
         Self {
-            key: Cell::new([0; 6]),
+            // Zeroes would be written by a function, with a frame of its own on the stack.
+            key: Cell::new(MaybeUninit::uninit()),
         }
     }
 
@@ -194,6 +198,11 @@ impl Tables for Maps {
     #[inline(always)]
     fn is_local_pa(&self, pa: Address) -> bool {
         LOCAL_PAS.get_ptr(self.key(pa)).is_some()
+    }
+    #[inline(always)]
+    fn rewrite(&self, pa: Address) -> Option<&RewriteEntry> {
+        // SAFETY: see `vport`.
+        unsafe { REWRITES.get(self.key(pa)) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! `dataplane_common::forward`, the steps here only read and edit bytes.
 
 use dataplane_common::{
-    abi::{bucket, vport::Vport},
+    abi::{bucket, config::Config, rewrite::RewriteEntry, vport::Vport},
     forward::{
         self, Edit, Halt, Tables as _,
         ingress::Ingress,
@@ -24,131 +24,19 @@ use dataplane_common::{
 use crate::{
     edit,
     maps::Maps,
+    outcome::{self, ASKED, Done, NOWHERE, Outcome, PASSED, PLAIN, Target, Verdict},
     packet::Packet,
     scan::{self, Found},
 };
-
-/// What was done with a packet; the entry point tells the kernel. One word: a
-/// variant with fields of its own would leave registers unwritten on the other
-/// ways, and the verifier refuses a program that so much as copies one.
-#[derive(Clone, Copy)]
-pub enum Verdict {
-    /// An outer header is in front; it goes out of the uplink.
-    Encapped,
-    /// It goes to a port of this host.
-    Delivered,
-    /// It became an answer to its sender.
-    Replied,
-    /// Untouched; at XDP, left to the TC program.
-    Passed,
-    /// As it is, or with a VLAN tag, out of an interface.
-    Sent,
-    /// Another program decides: of a port that is not virtualized, or with a VLAN tag from the
-    /// underlay.
-    Plain,
-    /// Left to user space.
-    Punted,
-    /// Copies are to be made, by another program.
-    Flood,
-    /// Copies of it were sent.
-    Flooded,
-    /// It ends here.
-    Dropped(DropReason),
-}
-
-/// Where a packet goes; all zero when nowhere.
-#[derive(Clone, Copy, Default)]
-pub struct Target {
-    /// Device.
-    pub ifindex: u32,
-    /// Slot of the port that gets it.
-    pub slot: u32,
-    /// 1: by `bpf_redirect_peer`.
-    pub peer: u32,
-}
-
-/// What was done, and whose counters move.
-#[derive(Clone, Copy)]
-pub struct Outcome {
-    /// What was done.
-    pub verdict: Verdict,
-    /// Why user space shall have the packet instead, if it can be reached.
-    pub punt: Option<Punt>,
-    /// Where it goes.
-    pub target: Target,
-    /// Slot of the port that sent it; 0 when it came from the underlay.
-    pub slot: u32,
-    /// Bytes of the frame as it came.
-    pub len: u32,
-    /// Index in `BUCKETS` of what pays for a punt, if that is not the port that sent it.
-    pub bucket: u32,
-}
-
-impl Outcome {
-    /// Index in `BUCKETS` of what pays for a punt.
-    #[inline(always)]
-    pub const fn payer(&self) -> u32 {
-        if self.slot == 0 {
-            self.bucket
-        } else {
-            bucket::of_port(self.slot)
-        }
-    }
-}
-
-/// What a way through the pipeline ends with.
-pub type Done = Result<(Verdict, Target), Halt>;
-
-const PASSED: Done = Ok((Verdict::Passed, NOWHERE));
-const PLAIN: Done = Ok((Verdict::Plain, NOWHERE));
-/// Of a packet that does not go on itself.
-pub const NOWHERE: Target = Target {
-    ifindex: 0,
-    slot: 0,
-    peer: 0,
-};
-
-/// Of what a way ended with: whose counters move.
-#[inline(always)]
-pub fn outcome(done: Done, slot: u32, bucket: u32, len: u32) -> Outcome {
-    let mut punt = None;
-    let (verdict, target) = match done {
-        Ok(done) => done,
-        Err(halt) => {
-            punt = halt.punt;
-            (Verdict::Dropped(halt.reason), NOWHERE)
-        }
-    };
-    Outcome {
-        verdict,
-        punt,
-        target,
-        slot,
-        len,
-        bucket,
-    }
-}
-
-/// A frame that ends here for a reason of no port's.
-#[inline(always)]
-pub fn dropped(reason: DropReason, len: u32) -> Outcome {
-    outcome(Err(reason.into()), 0, 0, len)
-}
-
-/// A frame that user space made for a port.
-#[inline(always)]
-pub fn handed(target: Target, len: u32) -> Outcome {
-    outcome(Ok((Verdict::Delivered, target)), 0, 0, len)
-}
 
 /// vport -> underlay or another port of this host.
 #[inline(always)]
 pub fn egress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
     let len = packet.len();
     let Some(port) = maps.vport(packet.ifindex()) else {
-        return outcome(Err(DropReason::PortUnknown.into()), 0, 0, len);
+        return outcome::of(Err(DropReason::PortUnknown.into()), 0, 0, len);
     };
-    outcome(from_port(packet, port), port.slot, 0, len)
+    outcome::of(from_port(packet, port), port.slot, 0, len)
 }
 
 #[inline(always)]
@@ -163,6 +51,7 @@ fn from_port<P: Packet>(packet: &mut P, port: &Vport) -> Done {
     let headers = packet.scan(0)?;
     match scan::egress(port)? {
         Found::Encap(outer, ifindex, edit) => encapsulate(packet, headers, outer, ifindex, edit),
+        Found::Rewrite(ifindex, edit) => readdress(packet, headers, ifindex, edit),
         Found::Deliver(ifindex, slot, peer, edit) => {
             edit::apply(packet, headers, edit)?;
             let eth = edit.eth;
@@ -199,9 +88,21 @@ fn encapsulate<P: Packet>(
     Ok((Verdict::Encapped, target))
 }
 
+/// PAs in place of the CAs.
+#[inline(always)]
+fn readdress<P: Packet>(packet: &mut P, headers: &Headers, ifindex: u32, edit: &Edit) -> Done {
+    if headers.is_error() && !P::REQUOTES {
+        return PASSED;
+    }
+    edit::apply(packet, headers, edit)?;
+    packet.readdress()?;
+    let target = Target { ifindex, ..NOWHERE };
+    Ok((Verdict::Rewritten, target))
+}
+
 /// Who has the CA that the port asked about.
 #[inline(always)]
-fn tell<P: Packet>(packet: &mut P, question: &Headers, reply: &NeighbourReply) -> Done {
+pub fn tell<P: Packet>(packet: &mut P, question: &Headers, reply: &NeighbourReply) -> Done {
     let eth = reply.eth(question);
     packet.store(0, eth).ok_or(DropReason::Truncated)?;
     if question.kind == Kind::ArpRequest {
@@ -214,8 +115,9 @@ fn tell<P: Packet>(packet: &mut P, question: &Headers, reply: &NeighbourReply) -
     Ok(replied(packet))
 }
 
+/// It goes back where it came from.
 #[inline(always)]
-fn replied<P: Packet>(packet: &P) -> (Verdict, Target) {
+pub fn replied<P: Packet>(packet: &P) -> (Verdict, Target) {
     let target = Target {
         ifindex: packet.ifindex(),
         ..NOWHERE
@@ -223,20 +125,54 @@ fn replied<P: Packet>(packet: &P) -> (Verdict, Target) {
     (Verdict::Replied, target)
 }
 
-/// underlay -> vport; everything that is not NVGRE to one of our PAs passes.
+/// underlay -> vport; what is neither NVGRE to one of our PAs nor for the PA of a port passes.
 #[inline(always)]
 pub fn ingress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
     let len = packet.len();
     // A tagged frame belongs to a VLAN, of the host or of ports, not to our underlay.
     if packet.tags() > 0 {
-        return outcome(PLAIN, 0, 0, len);
+        return outcome::of(PLAIN, 0, 0, len);
     }
     let (done, rdid) = match from_underlay(maps, packet) {
         Ok(tunnel) => (decapsulate(maps, packet, &tunnel), tunnel.rdid),
-        Err(stop) if stop.pass => (PASSED, 0),
+        Err(stop) if stop.pass => bare(maps, packet),
         Err(stop) => (Err(stop.halt), 0),
     };
-    outcome(done, 0, bucket::of_domain(rdid), len)
+    outcome::of(done, 0, bucket::of_domain(rdid), len)
+}
+
+/// Without an outer header: for the PA of a port here, or the host's. And the domain that it is of.
+#[inline(always)]
+fn bare<P: Packet>(maps: &Maps, packet: &mut P) -> (Done, u32) {
+    let config = maps.config().unwrap_or(&Config::DEFAULT);
+    if config.rewrites == 0 {
+        return (PASSED, 0);
+    }
+    if forward::rewrite::is_question(packet) {
+        return (ASKED, 0);
+    }
+    let Some(ip) = outer::ip(packet) else {
+        return (PASSED, 0);
+    };
+    match forward::rewrite::receiver(maps, packet, &ip) {
+        Some(to) => (rewrite_back(packet, to), to.rdid),
+        None => (PASSED, 0),
+    }
+}
+
+/// CAs in place of the PAs.
+#[inline(always)]
+fn rewrite_back<P: Packet>(packet: &mut P, to: &RewriteEntry) -> Done {
+    let headers = packet.scan(0)?;
+    if headers.is_error() && !P::REQUOTES {
+        return PASSED;
+    }
+    let back = scan::back(to)?;
+    edit::apply(packet, headers, back.edit)?;
+    packet.readdress()?;
+    packet.turn_inwards();
+    let peer = back.peer && packet.may_peer(&back.edit.eth);
+    Ok(delivered(back.ifindex, back.slot, peer))
 }
 
 /// Why a packet of an uplink is not looked into. All of it always written: see [`Verdict`].
@@ -333,7 +269,7 @@ pub fn copy_encapped<P: Packet>(
     pa_index: u32,
 ) -> Outcome {
     let len = packet.len();
-    outcome(copy(maps, packet, port, pa_index), port.slot, 0, len)
+    outcome::of(copy(maps, packet, port, pa_index), port.slot, 0, len)
 }
 
 #[inline(always)]

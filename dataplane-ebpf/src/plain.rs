@@ -23,11 +23,11 @@ use dataplane_common::{
 use crate::{
     count,
     maps::Maps,
+    outcome::{self, Done, NOWHERE, Outcome, Target, Verdict},
     packet::{
         Packet as _,
         tc::{Skb, Tag},
     },
-    pipeline::{self, Done, NOWHERE, Outcome, Target, Verdict},
 };
 
 /// From a port.
@@ -35,10 +35,10 @@ use crate::{
 pub fn egress(maps: &Maps, packet: &mut Skb) -> Outcome {
     let len = packet.len();
     let Some(port) = maps.vport(packet.ifindex()) else {
-        return pipeline::dropped(DropReason::PortUnknown, len);
+        return outcome::dropped(DropReason::PortUnknown, len);
     };
     let done = from_port(maps, packet, port);
-    pipeline::outcome(done, port.slot, 0, len)
+    outcome::of(done, port.slot, 0, len)
 }
 
 #[inline(always)]
@@ -76,7 +76,7 @@ fn from_port(maps: &Maps, packet: &mut Skb, port: &Vport) -> Done {
 #[inline(always)]
 pub fn vlan(maps: &Maps, packet: &mut Skb) -> Outcome {
     let len = packet.len();
-    pipeline::outcome(from_vlan(maps, packet), 0, 0, len)
+    outcome::of(from_vlan(maps, packet), 0, 0, len)
 }
 
 #[inline(always)]
@@ -90,7 +90,7 @@ fn from_vlan(maps: &Maps, packet: &mut Skb) -> Done {
 #[inline(always)]
 pub fn external(maps: &Maps, packet: &mut Skb) -> Outcome {
     let len = packet.len();
-    pipeline::outcome(from_external(maps, packet), 0, 0, len)
+    outcome::of(from_external(maps, packet), 0, 0, len)
 }
 
 #[inline(always)]

@@ -7,16 +7,17 @@ use core::hint::black_box;
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map};
 use dataplane_common::{
-    abi::vport::Vport,
+    abi::{rewrite::RewriteEntry, vport::Vport},
     forward::{
         self, Deliver, Edit, Encap, Halt,
         egress::Taker,
         neighbour::NeighbourReply,
         parse::{self, Frame, Headers},
+        rewrite::{self, Pair, Rewrite},
     },
     id::Mac,
     reason::DropReason,
-    wire::outer::Tunnelled,
+    wire::{ether::EthHeader, outer::Tunnelled},
 };
 
 use crate::maps::Maps;
@@ -33,6 +34,8 @@ struct Rest {
     halt: Halt,
     outer: Tunnelled,
     edit: Edit,
+    pair: Pair,
+    pa_index: u32,
     ifindex: u32,
     slot: u32,
     act: u32,
@@ -50,6 +53,8 @@ static SCRATCH: PerCpuArray<Scratch, 1> = PerCpuArray::new();
 pub enum Found<'k> {
     /// To another host: what to put in front, the interface, what changes before.
     Encap(&'k Tunnelled, u32, &'k Edit),
+    /// To another host with other addresses, see [`readdressed`]: the interface, what else changes.
+    Rewrite(u32, &'k Edit),
     /// To another port: its device, its slot, whether it is a peer, what changes.
     Deliver(u32, u32, bool, &'k Edit),
     /// Who has the CA.
@@ -66,6 +71,7 @@ const DELIVER: u32 = 2;
 const NEIGHBOUR: u32 = 3;
 const ECHO: u32 = 4;
 const FLOOD: u32 = 5;
+const REWRITE: u32 = 6;
 
 #[inline(always)]
 fn scratch<'k>() -> Option<&'k mut Scratch> {
@@ -105,12 +111,16 @@ pub fn kept<'k>(returned: u32) -> Result<&'k Headers, DropReason> {
 /// Decides about the frame whose headers were kept, from this port.
 #[inline(always)]
 pub fn egress<'k>(port: &Vport) -> Result<Found<'k>, Halt> {
-    let act = decide_egress(port);
+    let mut act = decide_egress(port);
+    if act == REWRITE {
+        act = decide_pas(port);
+    }
     let Some(Scratch { rest: found, .. }) = scratch() else {
         return Err(DropReason::Truncated.into());
     };
     match act {
         ENCAP => Ok(Found::Encap(&found.outer, found.ifindex, &found.edit)),
+        REWRITE => Ok(Found::Rewrite(found.ifindex, &found.edit)),
         DELIVER => {
             let Rest { ifindex, slot, .. } = *found;
             Ok(Found::Deliver(ifindex, slot, found.peer, &found.edit))
@@ -140,6 +150,107 @@ fn decide_egress(port: &Vport) -> u32 {
     }
 }
 
+/// One function less deep than if the one before called it.
+#[inline(never)]
+fn decide_pas(port: &Vport) -> u32 {
+    let Some(Scratch { headers, rest }) = scratch() else {
+        return HALT;
+    };
+    let to = (rest.pa_index, rest.edit);
+    match rewrite::egress(&Maps::new(), port, headers, to) {
+        Ok(Rewrite {
+            ifindex,
+            pair,
+            edit,
+        }) => {
+            rest.ifindex = ifindex;
+            rest.pair = pair;
+            rest.edit = edit;
+            REWRITE
+        }
+        Err(halt) => {
+            rest.halt = halt;
+            HALT
+        }
+    }
+}
+
+/// A packet for the PA of a port here.
+pub struct Back<'k> {
+    /// The port's device.
+    pub ifindex: u32,
+    /// Its slot.
+    pub slot: u32,
+    /// Whether it is a peer.
+    pub peer: bool,
+    /// What changes but the addresses, see [`readdressed`].
+    pub edit: &'k Edit,
+}
+
+/// Decides about the packet whose headers were kept, and which is for the PA of a port here.
+#[inline(always)]
+pub fn back<'k>(to: &RewriteEntry) -> Result<Back<'k>, Halt> {
+    let act = decide_back(to);
+    let Some(Scratch { rest: found, .. }) = scratch() else {
+        return Err(DropReason::Truncated.into());
+    };
+    if act != DELIVER {
+        return Err(found.halt);
+    }
+    let Rest { ifindex, slot, .. } = *found;
+    Ok(Back {
+        ifindex,
+        slot,
+        peer: found.peer,
+        edit: &found.edit,
+    })
+}
+
+#[inline(never)]
+fn decide_back(to: &RewriteEntry) -> u32 {
+    let Some(Scratch { headers, rest }) = scratch() else {
+        return HALT;
+    };
+    match rewrite::ingress(&Maps::new(), to, headers) {
+        Ok(rewrite::Back { deliver, pair }) => {
+            rest.pair = pair;
+            rest.deliver(deliver);
+            DELIVER
+        }
+        Err(halt) => {
+            rest.halt = halt;
+            HALT
+        }
+    }
+}
+
+/// Keeps the reason of what a function that is not inlined could not do; 0 where there is none.
+#[inline(always)]
+pub fn tell(done: Result<(), DropReason>) -> u32 {
+    let (Err(reason), Some(scratch)) = (done, scratch()) else {
+        return 0;
+    };
+    scratch.rest.halt.reason = reason;
+    1
+}
+
+/// What [`tell`] kept, by what it returned.
+#[inline(always)]
+pub fn told(returned: u32) -> Result<(), DropReason> {
+    if returned == 0 {
+        return Ok(());
+    }
+    let scratch = scratch().ok_or(DropReason::Truncated)?;
+    Err(scratch.rest.halt.reason)
+}
+
+/// The headers that were kept, and the addresses and Ethernet header that the packet gets.
+#[inline(always)]
+pub fn readdressed<'k>() -> Option<(&'k Headers, &'k Pair, &'k EthHeader)> {
+    let Scratch { headers, rest } = scratch()?;
+    Some((headers, &rest.pair, &rest.edit.eth))
+}
+
 impl Taker for Rest {
     #[inline(always)]
     fn encap(&mut self, encap: Encap) {
@@ -147,6 +258,12 @@ impl Taker for Rest {
         self.edit = encap.edit;
         self.ifindex = encap.ifindex;
         self.act = ENCAP;
+    }
+    #[inline(always)]
+    fn rewrite(&mut self, pa_index: u32, edit: Edit) {
+        self.edit = edit;
+        self.pa_index = pa_index;
+        self.act = REWRITE;
     }
     #[inline(always)]
     fn deliver(&mut self, deliver: Deliver) {

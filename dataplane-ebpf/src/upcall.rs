@@ -22,8 +22,9 @@ use dataplane_common::{
 use crate::{
     count,
     maps::{BUCKETS, Maps, UPLINKS, XSKS},
+    outcome::{self, Outcome, Target, Verdict},
     packet::{Packet as _, tc::Skb},
-    pipeline::{self, Outcome, Target, Verdict},
+    pipeline,
 };
 
 /// Whether somebody is there to ask. The kernel takes a socket out of the map when its owner ends.
@@ -149,7 +150,7 @@ pub fn back(maps: &Maps, packet: &mut Skb) -> Option<Outcome> {
                 slot,
                 peer: 0,
             };
-            Some(pipeline::handed(target, len))
+            Some(outcome::handed(target, len))
         }
     }
 }
@@ -157,7 +158,7 @@ pub fn back(maps: &Maps, packet: &mut Skb) -> Option<Outcome> {
 /// Counts a packet that cannot go on.
 #[inline(always)]
 fn lost(direction: Direction, slot: u32, reason: DropReason, len: u32) -> Option<Outcome> {
-    let outcome = pipeline::outcome(Err(reason.into()), slot, 0, len);
+    let outcome = outcome::of(Err(reason.into()), slot, 0, len);
     count::again(direction, &outcome);
     count::outcome(direction, &outcome);
     None

@@ -10,6 +10,7 @@ use dataplane_common::{
     reason::DropReason,
     wire::{
         Wire,
+        checksum::Delta,
         ether::{self, EthHeader},
         outer::{OuterHeaders, Tunnelled},
     },
@@ -44,6 +45,17 @@ pub trait Packet: Frame {
 
     /// Changes two bytes of a TCP packet, and the checksum at `check`; `false`: it cannot be.
     fn replace(&mut self, check: usize, offset: usize, old: [u8; 2], new: [u8; 2]) -> bool;
+
+    /// Updates the checksum at `at` for a change of the addresses that it covers. `optional`: zero says
+    /// that there is none, as UDP has it.
+    fn resum(&mut self, at: usize, change: Delta, optional: bool) -> Option<()>;
+
+    /// Whether this hook changes what an ICMP error quotes; else it leaves that to the other.
+    const REQUOTES: bool;
+
+    /// Gives the packet, which begins at offset 0, the addresses and the Ethernet header that
+    /// [`crate::scan::readdressed`] has.
+    fn readdress(&mut self) -> Result<(), DropReason>;
 
     /// Lowers the segment size that the TCP packet at `l4` announces to `most`.
     fn clamp(&mut self, l4: u32, most: u32);

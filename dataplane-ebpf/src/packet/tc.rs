@@ -2,7 +2,7 @@
 //! offload state every edit has to keep.
 
 use aya_ebpf::{
-    bindings::{__sk_buff, BPF_F_RECOMPUTE_CSUM},
+    bindings::{__sk_buff, BPF_F_MARK_MANGLED_0, BPF_F_PSEUDO_HDR, BPF_F_RECOMPUTE_CSUM},
     helpers::generated::{
         bpf_clone_redirect, bpf_l4_csum_replace, bpf_skb_change_type, bpf_skb_pull_data,
         bpf_skb_store_bytes, bpf_skb_vlan_pop,
@@ -18,6 +18,7 @@ use dataplane_common::{
     reason::DropReason,
     wire::{
         Wire,
+        checksum::Delta,
         ether::{self, EthHeader},
         icmp, ipv6,
         outer::{OuterHeaders, OverV6, Tunnelled},
@@ -25,7 +26,7 @@ use dataplane_common::{
 };
 
 use super::{Packet, read, summed, tags_in, write};
-use crate::{edit, scan};
+use crate::{edit, rewrite, scan};
 
 mod hand_over;
 mod room;
@@ -96,6 +97,12 @@ fn scan_skb(skb: *mut __sk_buff, offset: u32) -> u32 {
 #[inline(never)]
 fn clamp_skb(skb: *mut __sk_buff, l4: u32, most: u32) {
     edit::clamp(&mut Skb::bare(skb), l4, most);
+}
+
+/// A function of its own, with a stack of its own. The context is this run's.
+#[inline(never)]
+fn readdress_skb(skb: *mut __sk_buff) -> u32 {
+    scan::tell(rewrite::readdress(&mut Skb::bare(skb)))
 }
 
 impl Frame for Skb {
@@ -172,6 +179,21 @@ impl Packet for Skb {
         // SAFETY: as in `adjust_room`; the low bits of the flags are the words' size.
         let updated = unsafe { bpf_l4_csum_replace(self.skb(), check as u32, from, to, 2) == 0 };
         updated && self.store(offset, new).is_some()
+    }
+    /// The kernel knows whether the checksum is complete or only begun.
+    #[inline(always)]
+    fn resum(&mut self, at: usize, change: Delta, optional: bool) -> Option<()> {
+        let mangled = if optional { BPF_F_MARK_MANGLED_0 } else { 0 };
+        let flags = u64::from(BPF_F_PSEUDO_HDR | mangled);
+        let change = u64::from(change.get());
+        // SAFETY: as in `adjust_room`; size 0 in the flags says that `change` is a difference.
+        let done = unsafe { bpf_l4_csum_replace(self.skb(), at as u32, 0, change, flags) };
+        (done == 0).then_some(())
+    }
+    const REQUOTES: bool = true;
+    #[inline(always)]
+    fn readdress(&mut self) -> Result<(), DropReason> {
+        scan::told(readdress_skb(self.skb()))
     }
     #[inline(always)]
     fn clamp(&mut self, l4: u32, most: u32) {

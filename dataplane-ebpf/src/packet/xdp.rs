@@ -10,14 +10,15 @@ use dataplane_common::{
     },
     reason::DropReason,
     wire::{
-        Wire, checksum,
+        Wire,
+        checksum::{self, Delta},
         ether::EthHeader,
         outer::{OuterHeaders, Tunnelled},
     },
 };
 
 use super::{Packet, read, summed, tags_in, write};
-use crate::{edit, scan};
+use crate::{edit, rewrite, scan};
 
 /// An XDP buffer.
 pub struct Buff {
@@ -49,6 +50,12 @@ fn scan_buff(ctx: *mut xdp_md, offset: u32) -> u32 {
 #[inline(never)]
 fn clamp_buff(ctx: *mut xdp_md, l4: u32, most: u32) {
     edit::clamp(&mut Buff::new(XdpContext::new(ctx)), l4, most);
+}
+
+/// A function of its own, with a stack of its own. The context is this run's.
+#[inline(never)]
+fn readdress_buff(ctx: *mut xdp_md) -> u32 {
+    scan::tell(rewrite::readdress(&mut Buff::new(XdpContext::new(ctx))))
 }
 
 impl Frame for Buff {
@@ -111,6 +118,21 @@ impl Packet for Buff {
         let [sum, old, word] = [sum, from, to].map(u16::from_be_bytes);
         let updated = checksum::update(sum, old, word).to_be_bytes();
         self.store(check, updated).is_some() && self.store(offset, new).is_some()
+    }
+    #[inline(always)]
+    fn resum(&mut self, at: usize, change: Delta, optional: bool) -> Option<()> {
+        let old = self.load(at)?;
+        let new = if optional {
+            change.update_udp(old)
+        } else {
+            change.update(old)
+        };
+        self.store(at, new)
+    }
+    const REQUOTES: bool = false;
+    #[inline(always)]
+    fn readdress(&mut self) -> Result<(), DropReason> {
+        scan::told(readdress_buff(self.ctx.ctx))
     }
     #[inline(always)]
     fn clamp(&mut self, l4: u32, most: u32) {

@@ -6,7 +6,9 @@ use aya_ebpf::{
         BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6, BPF_F_ADJ_ROOM_ENCAP_L4_GRE,
         BPF_F_ADJ_ROOM_FIXED_GSO, bpf_adj_room_mode,
     },
-    helpers::generated::{bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_proto},
+    helpers::generated::{
+        bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_proto, bpf_skb_change_tail,
+    },
 };
 use dataplane_common::{forward::parse::Frame as _, wire::ether};
 
@@ -35,6 +37,13 @@ impl Skb {
         unsafe {
             bpf_skb_adjust_room(self.skb(), by, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, flags) == 0
         }
+    }
+
+    /// Makes the frame this long; what is new at its end is zero. `false`: it cannot be.
+    #[inline(always)]
+    pub fn set_len(&mut self, len: u32) -> bool {
+        // SAFETY: as in `adjust_room`.
+        unsafe { bpf_skb_change_tail(self.skb(), len, 0) == 0 }
     }
 
     /// `adjust_room` refuses what is not IP; such a frame is never a super-packet.
