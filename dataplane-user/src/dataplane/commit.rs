@@ -73,6 +73,7 @@ impl Dataplane {
             MapOp::PutConfig(config) => maps.config.set(0, config, 0),
             MapOp::PutNextHop(index, hop) => maps.underlay.set(index, hop, 0),
             MapOp::PutLocalPa(pa) => maps.local_pas.insert(pa, 0, 0),
+            MapOp::PutRewrite(pa, entry) => maps.rewrites.insert(pa, entry, 0),
             MapOp::PutSubnet(vsid, subnet) => maps.subnets.insert(vsid, subnet, 0),
             MapOp::PutVport(ifindex, vport) => maps.vports.insert(ifindex, vport, 0),
             MapOp::PutPortCa(key) => maps.port_cas.insert(key, 0, 0),
@@ -90,6 +91,7 @@ impl Dataplane {
             MapOp::DeleteVport(ifindex) => gone(maps.vports.remove(&ifindex)),
             MapOp::DeleteSubnet(vsid) => gone(maps.subnets.remove(&vsid)),
             MapOp::DeleteLocalPa(pa) => gone(maps.local_pas.remove(&pa)),
+            MapOp::DeleteRewrite(pa) => gone(maps.rewrites.remove(&pa)),
             MapOp::DeleteNextHop(index) => maps.underlay.set(index, super::read::EMPTY_HOP, 0),
         }
     }
@@ -121,6 +123,7 @@ fn map_of(op: &MapOp) -> &'static str {
         MapOp::PutConfig(_) => "CONFIG",
         MapOp::PutNextHop(..) | MapOp::DeleteNextHop(_) => "UNDERLAY",
         MapOp::PutLocalPa(_) | MapOp::DeleteLocalPa(_) => "LOCAL_PAS",
+        MapOp::PutRewrite(..) | MapOp::DeleteRewrite(_) => "REWRITES",
         MapOp::PutSubnet(..) | MapOp::DeleteSubnet(_) => "VSIDS",
         MapOp::PutVport(..) | MapOp::DeleteVport(_) => "VPORTS",
         MapOp::PutPortCa(_) | MapOp::DeletePortCa(_) => "PORT_CAS",

@@ -10,6 +10,7 @@ use dataplane_common::abi::{
     lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
     port_ca::PortCaKey,
     programs::PROGS_LEN,
+    rewrite::RewriteEntry,
     route::RouteKey,
     stats::{COUNTERS_LEN, Count, DROPS_LEN},
     underlay::NextHop,
@@ -20,7 +21,7 @@ use dataplane_common::abi::{
 use dataplane_common::id::Address;
 
 /// The maps by name.
-pub const MAPS: [&str; 19] = [
+pub const MAPS: [&str; 20] = [
     "CONFIG",
     "VPORTS",
     "PORT_CAS",
@@ -33,6 +34,7 @@ pub const MAPS: [&str; 19] = [
     "UNDERLAY",
     "VSIDS",
     "LOCAL_PAS",
+    "REWRITES",
     "COUNTERS",
     "DROPS",
     "TX_PORTS",
@@ -114,6 +116,7 @@ impl Layout {
             "UNDERLAY" => Self::of::<u32, NextHop>(MapType::Array, None),
             "VSIDS" => Self::of::<u32, VirtualSubnet>(MapType::Hash, None),
             "LOCAL_PAS" => Self::of::<Address, u32>(MapType::Hash, None),
+            "REWRITES" => Self::of::<Address, RewriteEntry>(MapType::Hash, None),
             "COUNTERS" => Self::of::<u32, Count>(MapType::PerCpuArray, Some(COUNTERS_LEN)),
             "DROPS" => Self::of::<u32, Count>(MapType::PerCpuArray, Some(DROPS_LEN)),
             // The kernel decides on the value: with or without a program's id.

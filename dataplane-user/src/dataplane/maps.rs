@@ -14,6 +14,7 @@ use dataplane_common::abi::{
     flood::Flood,
     lookup::LookupRecord,
     port_ca::PortCaKey,
+    rewrite::RewriteEntry,
     route::RouteKey,
     stats::Count,
     underlay::NextHop,
@@ -49,6 +50,8 @@ pub struct Maps {
     pub subnets: HashMap<MapData, u32, VirtualSubnet>,
     /// `LOCAL_PAS`.
     pub local_pas: HashMap<MapData, Address, u32>,
+    /// `REWRITES`.
+    pub rewrites: HashMap<MapData, Address, RewriteEntry>,
     /// `COUNTERS`.
     pub counters: PerCpuArray<MapData, Count>,
     /// `DROPS`.
@@ -79,6 +82,7 @@ impl Maps {
             underlay: take(bpf, "UNDERLAY")?,
             subnets: take(bpf, "VSIDS")?,
             local_pas: take(bpf, "LOCAL_PAS")?,
+            rewrites: take(bpf, "REWRITES")?,
             counters: take(bpf, "COUNTERS")?,
             drops: take(bpf, "DROPS")?,
             tx_ports: take(bpf, "TX_PORTS")?,

@@ -56,6 +56,11 @@ impl Dataplane {
         for key in maps.local_pas.keys() {
             image.local_pas.insert(key.map_err(failed("LOCAL_PAS"))?);
         }
+        for item in &maps.rewrites {
+            image
+                .rewrites
+                .extend(Some(item.map_err(failed("REWRITES"))?));
+        }
         Ok(image)
     }
 }

@@ -5,6 +5,7 @@ mod facts;
 mod plain;
 mod ports;
 mod records;
+mod rewrites;
 mod routes;
 mod scope;
 
@@ -96,6 +97,7 @@ pub fn compile(
     compiler.derived()?;
     compiler.stated()?;
     compiler.stations()?;
+    compiler.rewrites()?;
     compiler.groups()?;
     compiler.floods()?;
     compiler.plain_floods();
@@ -188,11 +190,13 @@ impl Compiler<'_> {
     fn record_of(&mut self, station: &Station) -> Result<LookupRecord, CompileError> {
         let key = LocalPortKey::new(station.vsid.get(), station.mac);
         let none = station.rule == Rule::TranslationMethodNone;
-        let (port, flags) = if self.scope.own.contains(&station.pa) {
+        let (port, place) = if self.scope.is_here(station.pa) {
             (self.image.local_ports.get(&key), LookupRecord::LOCAL)
         } else {
             (None, flag(none, LookupRecord::NO_TRANSLATION))
         };
+        let rewritten = station.rule == Rule::TranslationMethodNat;
+        let flags = place | flag(rewritten, LookupRecord::REWRITE);
         Ok(LookupRecord {
             vsid: key.vsid(),
             pa_index: self.ids.provider_address(station.pa)?,

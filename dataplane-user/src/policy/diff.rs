@@ -7,6 +7,7 @@ use dataplane_common::abi::{
     flood::Flood,
     lookup::{LookupKey, LookupRecord},
     port_ca::PortCaKey,
+    rewrite::RewriteEntry,
     underlay::NextHop,
     vport::{LocalPortKey, Vport},
     vsid::VirtualSubnet,
@@ -25,6 +26,8 @@ pub enum MapOp {
     PutNextHop(u32, NextHop),
     /// Adds to `LOCAL_PAS`.
     PutLocalPa(Address),
+    /// Writes an entry of `REWRITES`.
+    PutRewrite(Address, RewriteEntry),
     /// Writes an entry of `VSIDS`.
     PutSubnet(u32, VirtualSubnet),
     /// Writes an entry of `VPORTS`.
@@ -57,6 +60,8 @@ pub enum MapOp {
     DeleteVport(u32),
     /// Removes from `VSIDS`.
     DeleteSubnet(u32),
+    /// Removes from `REWRITES`.
+    DeleteRewrite(Address),
     /// Removes from `LOCAL_PAS`.
     DeleteLocalPa(Address),
     /// Empties an entry of `UNDERLAY` (an array: nothing can be removed).
@@ -72,9 +77,9 @@ pub enum MapOp {
 /// ([`LookupRecord::ON_DEMAND`]) count as absent from `new`: [`super::in_use`] has those.
 pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     use MapOp::{
-        DeleteFlood, DeleteLocalPa, DeleteLocalPort, DeleteNextHop, DeletePortCa, DeleteRoute,
-        DeleteStation, DeleteSubnet, DeleteVport, PutConfig, PutFlood, PutLocalPa, PutLocalPort,
-        PutNextHop, PutPortCa, PutRoute, PutStation, PutSubnet, PutVport,
+        DeleteFlood, DeleteLocalPa, DeleteLocalPort, DeleteNextHop, DeletePortCa, DeleteRewrite,
+        DeleteRoute, DeleteStation, DeleteSubnet, DeleteVport, PutConfig, PutFlood, PutLocalPa,
+        PutLocalPort, PutNextHop, PutPortCa, PutRewrite, PutRoute, PutStation, PutSubnet, PutVport,
     };
     let mut ops = Vec::new();
     if old.config != new.config {
@@ -82,6 +87,7 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     }
     put(&mut ops, &old.underlay, &new.underlay, PutNextHop);
     add(&mut ops, &old.local_pas, &new.local_pas, PutLocalPa);
+    put(&mut ops, &old.rewrites, &new.rewrites, PutRewrite);
     put_records(&mut ops, &old.lookup, &new.lookup);
     put(&mut ops, &old.stations, &new.stations, PutStation);
     put(&mut ops, &old.routes, &new.routes, PutRoute);
@@ -104,6 +110,7 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     delete(&mut ops, &old.routes, &new.routes, DeleteRoute);
     delete(&mut ops, &old.stations, &new.stations, DeleteStation);
     delete_records(&mut ops, &old.lookup, &new.lookup);
+    delete(&mut ops, &old.rewrites, &new.rewrites, DeleteRewrite);
     add(&mut ops, &new.local_pas, &old.local_pas, DeleteLocalPa);
     delete(&mut ops, &old.underlay, &new.underlay, DeleteNextHop);
     ops
@@ -135,6 +142,7 @@ impl MapOp {
                 | Self::DeletePortCa(_)
                 | Self::DeleteVport(_)
                 | Self::DeleteSubnet(_)
+                | Self::DeleteRewrite(_)
                 | Self::DeleteLocalPa(_)
                 | Self::DeleteNextHop(_)
         )
@@ -148,6 +156,7 @@ impl TableImage {
             MapOp::PutConfig(config) => self.config = config,
             MapOp::PutNextHop(index, hop) => drop(self.underlay.insert(index, hop)),
             MapOp::PutLocalPa(pa) => drop(self.local_pas.insert(pa)),
+            MapOp::PutRewrite(pa, entry) => drop(self.rewrites.insert(pa, entry)),
             MapOp::PutSubnet(vsid, subnet) => drop(self.subnets.insert(vsid, subnet)),
             MapOp::PutVport(ifindex, vport) => drop(self.vports.insert(ifindex, vport)),
             MapOp::PutPortCa(key) => drop(self.port_cas.insert(key)),
@@ -164,6 +173,7 @@ impl TableImage {
             MapOp::DeletePortCa(key) => drop(self.port_cas.remove(&key)),
             MapOp::DeleteVport(ifindex) => drop(self.vports.remove(&ifindex)),
             MapOp::DeleteSubnet(vsid) => drop(self.subnets.remove(&vsid)),
+            MapOp::DeleteRewrite(pa) => drop(self.rewrites.remove(&pa)),
             MapOp::DeleteLocalPa(pa) => drop(self.local_pas.remove(&pa)),
             MapOp::DeleteNextHop(index) => drop(self.underlay.remove(&index)),
         }

@@ -32,7 +32,7 @@ pub mod source;
 pub mod table_image;
 pub mod validate;
 
-pub use compile::{AttachedPort, CompileError, Facts, Links, Upcall, compile, pas_in_use};
+pub use compile::{AttachedPort, CompileError, Facts, Links, Scope, Upcall, compile};
 pub use diagnostic::Diagnostic;
 pub use diff::{MapOp, diff};
 pub use fault::Fault;

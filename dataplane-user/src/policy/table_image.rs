@@ -8,6 +8,7 @@ use dataplane_common::{
         flood::Flood,
         lookup::{LookupKey, LookupRecord},
         port_ca::PortCaKey,
+        rewrite::RewriteEntry,
         route::RouteKey,
         underlay::NextHop,
         vport::{LocalPortKey, Vport},
@@ -43,6 +44,8 @@ pub struct TableImage {
     pub subnets: BTreeMap<u32, VirtualSubnet>,
     /// `LOCAL_PAS`.
     pub local_pas: BTreeSet<Address>,
+    /// `REWRITES`, by PA.
+    pub rewrites: BTreeMap<Address, RewriteEntry>,
 }
 
 /// A key of `ROUTES`.
@@ -90,6 +93,7 @@ impl Default for TableImage {
             underlay: BTreeMap::new(),
             subnets: BTreeMap::new(),
             local_pas: BTreeSet::new(),
+            rewrites: BTreeMap::new(),
         }
     }
 }
@@ -130,6 +134,9 @@ impl Tables for TableImage {
     }
     fn is_local_pa(&self, pa: Address) -> bool {
         self.local_pas.contains(&pa)
+    }
+    fn rewrite(&self, pa: Address) -> Option<&RewriteEntry> {
+        self.rewrites.get(&pa)
     }
 }
 

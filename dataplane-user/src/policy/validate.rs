@@ -11,6 +11,7 @@ mod names;
 mod network;
 mod port;
 mod record;
+mod rewrite;
 mod route;
 mod subnet;
 
@@ -74,8 +75,13 @@ pub fn validate(documents: &[Numbered]) -> Result<Policy, Vec<Fault>> {
         }
     }
     for (at, document) in &fresh {
-        if let Document::CustomerRoute(d) = document {
-            checker.customer_route(at, d);
+        match document {
+            Document::CustomerRoute(d) => checker.customer_route(at, d),
+            Document::LookupRecord(d) => checker.wildcard_station(at, &d.spec),
+            Document::ProviderNetwork(_)
+            | Document::Host(_)
+            | Document::VMNetwork(_)
+            | Document::Port(_) => {}
         }
     }
     checker.finish()
@@ -160,10 +166,6 @@ impl<'d> Checker<'d> {
         if let Some(fault) = self.faults.last_mut() {
             fault.related.push(other);
         }
-    }
-
-    fn unsupported(&mut self, at: &Subject, path: impl Into<String>, what: &str, hint: &str) {
-        self.fault(at, path, format!("{what} is not supported yet"), hint);
     }
 
     fn finish(mut self) -> Result<Policy, Vec<Fault>> {

@@ -78,6 +78,9 @@ fn columns(document: &Document) -> Table {
                 "MODE",
                 "INTERFACE",
                 "TYPE",
+                "RULE",
+                "PA",
+                "VM-MAC",
                 "MSS-CLAMP",
                 "REVISION",
                 "LABELS",
@@ -85,7 +88,7 @@ fn columns(document: &Document) -> Table {
         ),
         Document::LookupRecord(_) => Table::new(
             &["VSID", "CA", "MAC", "PA", "TYPE", "PORT", "STATE"],
-            &["RULE", "VMNETWORK", "VM", "REVISION", "LABELS"],
+            &["RULE", "VM-MAC", "VMNETWORK", "VM", "REVISION", "LABELS"],
         ),
         Document::CustomerRoute(_) => Table::new(
             &[
@@ -182,6 +185,9 @@ fn port(meta: &Metadata, spec: &PortSpec, o: &ObjectView) -> Vec<String> {
         word(&spec.mode),
         text(o.status.interface.as_ref()),
         word(&spec.record_type),
+        spec.rule.as_ref().map(word).unwrap_or_default(),
+        joined(&spec.provider_addresses),
+        if_so(spec.use_vm_mac_address),
         spec.mss_clamp.as_ref().map(word).unwrap_or_default(),
         revision(o),
         labels(meta),
@@ -198,6 +204,7 @@ fn lookup_record(meta: &Metadata, spec: &LookupRecordSpec, o: &ObjectView) -> Ve
         text(o.status.derived_from.as_ref()),
         o.status.state.clone(),
         spec.rule.as_ref().map(word).unwrap_or_default(),
+        if_so(spec.use_vm_mac_address),
         text(meta.vm_network.as_ref()),
         text(spec.vm_name.as_ref()),
         revision(o),
@@ -242,6 +249,15 @@ fn text(value: Option<&impl Display>) -> String {
 fn joined<T: Display>(values: impl IntoIterator<Item = T>) -> String {
     let texts: Vec<String> = values.into_iter().map(|v| v.to_string()).collect();
     texts.join(",")
+}
+
+/// Nothing where a switch is off, as in documents.
+fn if_so(value: bool) -> String {
+    if value {
+        "true".to_owned()
+    } else {
+        String::new()
+    }
 }
 
 /// The word that documents use for a value.

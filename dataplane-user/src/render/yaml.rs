@@ -100,6 +100,7 @@ mod tests {
             "families",
             "isolation",
             "learned",
+            "rewrite",
         ] {
             let text = std::fs::read_to_string(format!("{root}/{name}.yaml")).expect(name);
             for document in loaded(&text) {

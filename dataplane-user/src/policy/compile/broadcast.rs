@@ -42,7 +42,7 @@ impl Compiler<'_> {
 
 /// The PAs that get a copy of a broadcast from here, by the subnets with a port here in which there
 /// is broadcast: those of other hosts with a station in the subnet, or its group. A station with rule
-/// `TranslationMethodNone` is reached on its own host only.
+/// `TranslationMethodNone` is reached on its own host only, and IP rewrite carries no broadcast.
 pub fn receivers(policy: &Policy, scope: &Scope) -> BTreeMap<Vsid, BTreeSet<IpAddr>> {
     let mut receivers = BTreeMap::new();
     let mut replicated = BTreeSet::new();
@@ -61,7 +61,7 @@ pub fn receivers(policy: &Policy, scope: &Scope) -> BTreeMap<Vsid, BTreeSet<IpAd
         };
         receivers.insert(*vsid, group.into_iter().collect::<BTreeSet<_>>());
     }
-    let reached = stations(policy).filter(|station| station.rule != Rule::TranslationMethodNone);
+    let reached = stations(policy).filter(|station| station.rule == Rule::TranslationMethodEncap);
     for station in reached.filter(|station| replicated.contains(&station.vsid)) {
         if !scope.own.contains(&station.pa)
             && let Some(pas) = receivers.get_mut(&station.vsid)

@@ -15,7 +15,7 @@ use dataplane_common::{
 
 use super::{AttachedPort, CompileError, Compiler, Scope, flag, route_scope};
 use crate::policy::{
-    document::{InnerVlan, MssClamp, Mtu, RecordType, TableMode},
+    document::{InnerVlan, MssClamp, Mtu, RecordType, Rule, TableMode},
     ids::gateway_mac,
     key::PortKey,
     model::{Broadcast, Policy, Port, Subnet, VmNetwork},
@@ -65,6 +65,7 @@ impl Compiler<'_> {
             gateway_mac: gateway_mac(network.rdid),
             mss: mss(port.mss_clamp, mtu),
             cas: first_of_each(addresses),
+            pas: own_of_each(port),
             ..Vport::default()
         };
         let local = LocalPortKey::new(port.vsid.get(), port.mac);
@@ -85,6 +86,8 @@ impl Compiler<'_> {
                 Vport::UNKNOWN_CAS,
             )
             | flag(subnet.router_advertisement, Vport::ADVERTISES)
+            | flag(port.rule == Rule::TranslationMethodNat, Vport::REWRITES)
+            | flag(port.use_vm_mac, Vport::VM_MAC)
     }
 }
 
@@ -115,6 +118,13 @@ pub(super) fn learned(policy: &Policy, host: &str, scope: &Scope) -> Cas {
 fn first_of_each(addresses: &[IpAddr]) -> [Address; 2] {
     let first = |v4| addresses.iter().find(|address| address.is_ipv4() == v4);
     [true, false].map(|v4| first(v4).map_or(Address::UNSPECIFIED, |first| (*first).into()))
+}
+
+/// The PAs of the first CAs' own.
+fn own_of_each(port: &Port) -> [Address; 2] {
+    let own = || port.addresses.iter().zip(&port.own_pas);
+    let first = |v4| own().find(|(ca, _)| ca.is_ipv4() == v4);
+    [true, false].map(|v4| first(v4).map_or(Address::UNSPECIFIED, |(_, pa)| (*pa).into()))
 }
 
 fn port_mtu(subnet: &Subnet, attached: AttachedPort) -> u16 {

@@ -15,6 +15,8 @@ use crate::policy::{
 pub struct Scope {
     /// The host's PAs, in the document's order.
     pub own: Vec<IpAddr>,
+    /// The PAs that CAs of ports on the host have of their own.
+    pub rewritten: BTreeSet<IpAddr>,
     /// Routing domains with a port on the host, attached or not.
     pub domains: BTreeSet<Uuid>,
     /// Virtual subnets with a port on the host.
@@ -38,6 +40,11 @@ impl Scope {
             ..Self::default()
         };
         let ports = policy.ports.values().filter(|port| port.host == host);
+        scope.rewritten = ports
+            .clone()
+            .flat_map(|port| &port.own_pas)
+            .copied()
+            .collect();
         scope.subnets = ports.map(|port| port.vsid).collect();
         scope.joined = joined(policy, &scope.subnets);
         let in_use = |vsid| {
@@ -49,6 +56,11 @@ impl Scope {
         scope.pas.extend(&scope.own);
         scope.pas.extend(&scope.joined);
         scope
+    }
+
+    /// Whether the PA is one of the host's, or of a port's on it.
+    pub fn is_here(&self, pa: IpAddr) -> bool {
+        self.own.contains(&pa) || self.rewritten.contains(&pa)
     }
 }
 
@@ -84,8 +96,7 @@ pub(super) fn stations(policy: &Policy) -> impl Iterator<Item = Station> {
     let learning = ports.filter(|port| port.record_type == RecordType::L2Only);
     let learning = learning.filter_map(move |port| {
         let pa = policy.hosts.get(&port.host)?.addresses.first()?.address;
-        let (_, subnet) = policy.subnet(port.vsid)?;
-        Some(station(port.vsid, port.mac, (pa, subnet.rule), true))
+        Some(station(port.vsid, port.mac, (pa, port.rule), true))
     });
     // Those that come last win where one is both: a learned record has the MAC of its port.
     let known = derived.chain(stated).chain(gateways);

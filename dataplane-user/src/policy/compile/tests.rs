@@ -9,6 +9,7 @@ use crate::policy::{PortKey, check, derived_records, diff, testing::attached};
 mod broadcast;
 mod families;
 mod learned;
+mod rewrite;
 mod router;
 
 const TWO_TENANTS: &str = include_str!("../../../../tests/fixtures/policy/good/two-tenants.yaml");

@@ -62,7 +62,7 @@ const fn is_yes(value: &bool) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_no(value: &bool) -> bool {
+pub(super) const fn is_no(value: &bool) -> bool {
     !*value
 }
 

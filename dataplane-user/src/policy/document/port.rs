@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MacAddress, MssClamp, RecordType};
+use super::{MacAddress, MssClamp, RecordType, Rule, network::is_no};
 
 /// Spec of a Port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,16 @@ pub struct PortSpec {
     /// Where its lookup records come from: `Static` or `L2Only` is valid.
     #[serde(default, skip_serializing_if = "RecordType::is_static")]
     pub record_type: RecordType,
+    /// How its CAs are reached; the subnet's rule when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// PAs that stand for its CAs, one each in the same order; with rule
+    /// `TranslationMethodNat`, and always then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provider_addresses: Vec<IpAddr>,
+    /// Whether its rewritten packets have its MAC on the underlay, not that of the host's interface.
+    #[serde(default, rename = "useVmMACAddress", skip_serializing_if = "is_no")]
+    pub use_vm_mac_address: bool,
     /// What TCP connections through it are told to take as the largest segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mss_clamp: Option<MssClamp>,

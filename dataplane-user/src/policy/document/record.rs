@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{MacAddress, Rule};
+use super::{MacAddress, Rule, network::is_no};
 
 /// Spec of a LookupRecord.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,11 +17,14 @@ pub struct LookupRecordSpec {
     pub customer_address: IpAddr,
     /// The VM's MAC.
     pub mac_address: MacAddress,
-    /// The PA of its host.
+    /// The PA of its host; the CA's own with rule `TranslationMethodNat`.
     pub provider_address: IpAddr,
     /// How it is reached; the subnet's rule when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
+    /// As of a Port.
+    #[serde(default, rename = "useVmMACAddress", skip_serializing_if = "is_no")]
+    pub use_vm_mac_address: bool,
     /// Where it comes from.
     #[serde(default, rename = "type")]
     pub record_type: RecordType,

@@ -17,7 +17,8 @@ pub enum Dscp {
 /// MTU of a subnet's ports: the word `auto`, or bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mtu {
-    /// Path MTU less the outer headers: 42 bytes over IPv4, 62 over IPv6.
+    /// Path MTU less the outer headers: 42 bytes over IPv4, 62 over IPv6, none with rule
+    /// `TranslationMethodNat`.
     #[default]
     Auto,
     /// Fixed, layer-3 bytes; 576..=9000 is valid.

@@ -60,7 +60,8 @@ pub struct Subnet {
     pub prefixes: Vec<IpNet>,
     /// Its gateway CAs; defaults filled in. Without the distributed router a port may bear them.
     pub gateways: Vec<IpAddr>,
-    /// How CAs of its ports are reached: `TranslationMethodEncap` or `TranslationMethodNone`.
+    /// How CAs of its ports are reached unless a port says otherwise. With
+    /// `TranslationMethodNat` it has neither broadcast nor frames that are not IP.
     pub rule: Rule,
     /// What happens to VLAN tags of tenants.
     pub inner_vlan: InnerVlan,

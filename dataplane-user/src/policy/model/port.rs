@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use dataplane_common::id::{Mac, Vsid};
 
-use crate::policy::document::{Attach, MssClamp, PortMode, RecordType};
+use crate::policy::document::{Attach, MssClamp, PortMode, RecordType, Rule};
 
 /// A VM's network adapter in a virtual subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,13 @@ pub struct Port {
     pub addresses: Vec<IpAddr>,
     /// `Static`, or `L2Only`: its CAs are learned.
     pub record_type: RecordType,
+    /// How its CAs are reached; the subnet's filled in.
+    pub rule: Rule,
+    /// PAs that stand for its CAs, each of the family of the CA at the same place; empty unless
+    /// the rule is `TranslationMethodNat`.
+    pub own_pas: Vec<IpAddr>,
+    /// Whether its rewritten packets have its MAC on the underlay; with that rule only.
+    pub use_vm_mac: bool,
     /// What TCP connections through it are told to take as the largest segment.
     pub mss_clamp: Option<MssClamp>,
     /// The hook that takes its frames.

@@ -18,11 +18,13 @@ pub struct LookupRecord {
     pub network: String,
     /// The VM's MAC.
     pub mac: Mac,
-    /// The PA of the VM's host.
+    /// The PA of the VM's host; with rule `TranslationMethodNat` the CA's own, of its family.
     pub pa: IpAddr,
-    /// `TranslationMethodEncap` or `TranslationMethodNone`; the subnet's filled in.
+    /// The subnet's filled in.
     pub rule: Rule,
-    /// `Static` or `Dynamic`.
+    /// Whether its rewritten packets have its MAC on the underlay; with that rule only.
+    pub use_vm_mac: bool,
+    /// `Static`, or without that rule `Dynamic`.
     pub record_type: RecordType,
     /// Name of the VM, for people.
     pub vm_name: Option<String>,
@@ -35,7 +37,7 @@ pub struct L2Record {
     pub network: String,
     /// The PA of the VM's host.
     pub pa: IpAddr,
-    /// As of a [`LookupRecord`].
+    /// `TranslationMethodEncap` or `TranslationMethodNone`; the subnet's filled in.
     pub rule: Rule,
     /// Name of the VM, for people.
     pub vm_name: Option<String>,
@@ -50,7 +52,7 @@ pub struct GatewayWildcard {
     pub mac: Mac,
     /// The PA of the gateway's host.
     pub pa: IpAddr,
-    /// As of a [`LookupRecord`].
+    /// As of an [`L2Record`].
     pub rule: Rule,
     /// Name of the VM, for people.
     pub vm_name: Option<String>,
@@ -98,10 +100,14 @@ pub struct DerivedRecord<'p> {
     pub ca: IpAddr,
     /// The port's MAC.
     pub mac: Mac,
-    /// First PA of the port's host.
+    /// The CA's own PA with rule `TranslationMethodNat`, else the first of the port's host.
     pub pa: IpAddr,
-    /// The subnet's.
+    /// The port's.
     pub rule: Rule,
+    /// The port's host.
+    pub host: &'p str,
+    /// Whether the port's rewritten packets have its MAC on the underlay.
+    pub use_vm_mac: bool,
 }
 
 impl DerivedRecord<'_> {
@@ -117,18 +123,24 @@ pub fn derived_records(policy: &Policy) -> impl Iterator<Item = DerivedRecord<'_
     let known = ports.filter(|(_, port)| port.record_type != RecordType::L2Only);
     known.flat_map(|(key, port)| {
         let host = policy.hosts.get(&port.host);
-        let pa = host.and_then(|host| host.addresses.first());
-        let subnet = policy.subnet(port.vsid);
-        let record = move |ca: &IpAddr| {
+        let shared = host.and_then(|host| host.addresses.first());
+        let shared = shared.map(|first| first.address);
+        let record = move |(index, ca): (usize, &IpAddr)| {
+            let own = port.own_pas.get(index).copied();
             Some(DerivedRecord {
                 port: key,
                 vsid: port.vsid,
                 ca: *ca,
                 mac: port.mac,
-                pa: pa?.address,
-                rule: subnet?.1.rule,
+                pa: own.or(shared)?,
+                rule: port.rule,
+                host: &port.host,
+                use_vm_mac: port.use_vm_mac,
             })
         };
-        port.addresses.iter().filter_map(record)
+        port.addresses.iter().enumerate().filter_map(record)
     })
 }
+
+#[cfg(test)]
+mod tests;

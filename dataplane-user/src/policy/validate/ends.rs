@@ -17,8 +17,10 @@ use crate::policy::{
 pub(super) struct Ends<'d> {
     /// Hosts by PA.
     pub(super) provider: HashMap<IpAddr, Key>,
+    /// Ports and records by PA: whose own it is, or the first that has its host's.
+    pub(super) users: HashMap<IpAddr, (Key, Use)>,
     /// By VM network and CA.
-    addresses: HashMap<(&'d str, IpAddr), Key>,
+    pub(super) addresses: HashMap<(&'d str, IpAddr), Key>,
     macs: HashMap<(Segment<'d>, Mac), (Key, Claim)>,
     /// By host, network namespace (empty: the host's own) and interface.
     pub(super) devices: HashMap<(&'d str, &'d str, &'d str), Key>,
@@ -37,6 +39,15 @@ pub(super) enum Segment<'d> {
     Vlan(u16),
     /// What is behind an interface of this name of a host.
     Interface(&'d str, &'d str),
+}
+
+/// How a CA's PA is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It stands for that CA (rule `TranslationMethodNat`).
+    Own,
+    /// It is that of the CA's host.
+    Shared,
 }
 
 /// How an object has a MAC.
@@ -58,6 +69,13 @@ impl Claim {
             (self, other),
             (Learned, Learned | L2Only) | (L2Only, Learned)
         )
+    }
+}
+
+impl<'d> Ends<'d> {
+    /// Who has the MAC.
+    pub(super) fn station(&self, segment: Segment<'d>, mac: Mac) -> Option<&Key> {
+        self.macs.get(&(segment, mac)).map(|(key, _)| key)
     }
 }
 

@@ -50,18 +50,14 @@ impl<'d> Checker<'d> {
             return;
         };
         let subnet = self.subnet(at, network, number);
-        let claim = if spec.record_type == RecordType::L2Only {
-            Claim::L2Only
-        } else {
-            Claim::Station
-        };
-        self.mac(at, Segment::Subnet(number), spec.mac_address.0, claim);
+        self.mac(at, Segment::Subnet(number), spec.mac_address.0, claim(spec));
         if let Some(subnet) = subnet {
             for (index, ca) in spec.customer_addresses.iter().enumerate() {
                 let path = format!("spec.customerAddresses[{index}]");
                 self.address(at, &path, (network, subnet), *ca);
             }
         }
+        let rule = self.port_rule(at, (network, subnet), spec);
         if let (Some(vsid), Key::Port(key)) = (Vsid::new(number), &at.key) {
             let port = Port {
                 host: spec.host.clone(),
@@ -69,6 +65,9 @@ impl<'d> Checker<'d> {
                 mac: spec.mac_address.0,
                 addresses: spec.customer_addresses.clone(),
                 record_type: spec.record_type,
+                rule,
+                own_pas: spec.provider_addresses.clone(),
+                use_vm_mac: spec.use_vm_mac_address,
                 mss_clamp: spec.mss_clamp,
                 mode: spec.mode,
                 attach: spec.attach.clone(),
@@ -106,6 +105,9 @@ impl<'d> Checker<'d> {
             ("virtualSubnetId", spec.virtual_subnet_id.is_some()),
             ("customerAddresses", !spec.customer_addresses.is_empty()),
             ("recordType", spec.record_type != RecordType::Static),
+            ("rule", spec.rule.is_some()),
+            ("providerAddresses", !spec.provider_addresses.is_empty()),
+            ("useVmMACAddress", spec.use_vm_mac_address),
             ("mssClamp", spec.mss_clamp.is_some()),
         ];
         for (field, _) in given.into_iter().filter(|(_, given)| *given) {
@@ -198,5 +200,13 @@ impl<'d> Checker<'d> {
         } else {
             self.ends.devices.insert(device, at.key.clone());
         }
+    }
+}
+
+/// A port has its MAC to itself, but for records of learned CAs.
+fn claim(spec: &PortSpec) -> Claim {
+    match spec.record_type {
+        RecordType::L2Only => Claim::L2Only,
+        RecordType::Static | RecordType::Dynamic | RecordType::GatewayWildcard => Claim::Station,
     }
 }

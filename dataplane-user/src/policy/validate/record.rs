@@ -18,15 +18,14 @@ impl<'d> Checker<'d> {
         let spec = &document.spec;
         let network = document.metadata.vm_network.as_deref().unwrap_or_default();
         let subnet = self.subnet(at, network, spec.virtual_subnet_id);
-        if let Some(rule) = spec.rule {
-            self.rule(at, "spec.rule", rule);
-        }
         let station = matches!(spec.record_type, RecordType::Static | RecordType::Dynamic);
         if station && spec.customer_address.is_multicast() {
+            self.group_rule(at, (network, subnet), spec);
             return self.group(at, spec);
         }
         self.provider_address(at, "spec.providerAddress", spec.provider_address);
         let place = (network, subnet);
+        self.record_rule(at, place, spec);
         match spec.record_type {
             RecordType::Static => self.station(at, place, spec, Claim::Station),
             RecordType::Dynamic => self.station(at, place, spec, Claim::Learned),
@@ -61,6 +60,7 @@ impl<'d> Checker<'d> {
             mac: spec.mac_address.0,
             pa: spec.provider_address,
             rule: rule_of(spec, subnet),
+            use_vm_mac: spec.use_vm_mac_address,
             record_type: spec.record_type,
             vm_name: spec.vm_name.clone(),
         };

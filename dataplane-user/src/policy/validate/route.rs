@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::{Checker, Subject, address::special};
 use crate::policy::{
-    document::{CustomerRouteSpec, Envelope, VirtualSubnetSpec},
+    document::{CustomerRouteSpec, Envelope, Rule, VirtualSubnetSpec},
     key::Key,
     model::{CustomerRoute, Family},
 };
@@ -88,12 +88,29 @@ impl<'d> Checker<'d> {
         }
         if self.customer_address(at, path, subnet, next_hop) {
             if !self.is_routers(subnet, next_hop) {
-                return;
+                return self.rewritten_next_hop(at, network, next_hop);
             }
             let message = format!("{next_hop} is the gateway that hosts answer for");
             let hint = "use the address of the router behind it, or set distributedRouter: false";
             self.fault(at, path, message, hint);
         }
+        self.relates_to(Key::VmNetwork(network.to_owned()));
+    }
+
+    /// A packet that is rewritten for a next hop would arrive as one for the next hop itself.
+    fn rewritten_next_hop(&mut self, at: &Subject, network: &str, next_hop: IpAddr) {
+        let Some(station) = self.ends.addresses.get(&(network, next_hop)).cloned() else {
+            return;
+        };
+        if self.rule_at(&station) != Some(Rule::TranslationMethodNat) {
+            return;
+        }
+        let message = format!(
+            "{next_hop} of {station} has rule TranslationMethodNat and takes packets for itself only"
+        );
+        let hint = "use a next hop with rule TranslationMethodEncap";
+        self.fault(at, "spec.nextHop", message, hint);
+        self.relates_to(station);
         self.relates_to(Key::VmNetwork(network.to_owned()));
     }
 

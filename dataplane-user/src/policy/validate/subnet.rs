@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Checker, Subject, SubnetAt};
 use crate::policy::{
-    document::{BroadcastMode, BroadcastSpec, Mtu, Rule, VirtualSubnetSpec, VmNetworkSpec},
+    document::{BroadcastMode, BroadcastSpec, Mtu, VirtualSubnetSpec, VmNetworkSpec},
     key::Key,
     model::{Broadcast, Subnet, SubnetRef},
 };
@@ -83,7 +83,7 @@ impl<'d> Checker<'d> {
     }
 
     fn subnet_settings(&mut self, at: &Subject, path: &str, subnet: &VirtualSubnetSpec) {
-        self.rule(at, &format!("{path}.rule"), subnet.rule);
+        self.rewriting_subnet(at, path, subnet);
         let Mtu::Bytes(bytes) = subnet.mtu else {
             return;
         };
@@ -97,13 +97,6 @@ impl<'d> Checker<'d> {
             return;
         };
         self.fault(at, format!("{path}.mtu"), message, hint);
-    }
-
-    pub(super) fn rule(&mut self, at: &Subject, path: &str, rule: Rule) {
-        if rule == Rule::TranslationMethodNat {
-            let what = format!("rule {rule:?}");
-            self.unsupported(at, path, &what, "use TranslationMethodEncap");
-        }
     }
 
     fn broadcast(&mut self, at: &Subject, path: &str, spec: BroadcastSpec) -> Broadcast {

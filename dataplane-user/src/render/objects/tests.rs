@@ -38,6 +38,53 @@ fn an_isolation_tells_its_vlan() {
 }
 
 #[test]
+fn a_rewriting_port_tells_its_addresses() {
+    let port = testing::document(
+        r#"{"apiVersion":"nve/v1","kind":"Port","metadata":{"name":"vm1","vmNetwork":"blue"},
+        "spec":{"host":"host-a","virtualSubnetId":6001,"macAddress":"02:00:00:0b:00:05",
+        "customerAddresses":["10.0.0.5","fd00:a::5"],"rule":"TranslationMethodNat",
+        "providerAddresses":["198.51.100.5","2001:db8::5"],"useVmMACAddress":true,
+        "attach":{"netns":"vm1"}}}"#,
+    );
+    let list = testing::list("PortList", vec![port, testing::port("vm2")]);
+    let columns = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let text = table(&list, true);
+    let lines: Vec<Vec<String>> = text.lines().map(columns).collect();
+    assert_eq!(lines[0][9..=12], ["TYPE", "RULE", "PA", "VM-MAC"]);
+    let nat = [
+        "Static",
+        "TranslationMethodNat",
+        "198.51.100.5,2001:db8::5",
+        "true",
+    ];
+    assert_eq!(lines[1][9..=12], nat);
+    assert_eq!(lines[2][9..=12], ["Static", "-", "-", "-"]);
+}
+
+#[test]
+fn a_rewriting_record_tells_its_rule() {
+    let record = testing::document(
+        r#"{"apiVersion":"nve/v1","kind":"LookupRecord","metadata":{"vmNetwork":"blue"},
+        "spec":{"virtualSubnetId":6001,"customerAddress":"10.0.0.9","macAddress":"02:00:00:0b:00:09",
+        "providerAddress":"198.51.100.9","rule":"TranslationMethodNat","useVmMACAddress":true}}"#,
+    );
+    let text = table(&testing::list("LookupRecordList", vec![record]), true);
+    let header = text.lines().next().expect("a header");
+    assert!(
+        header.contains("RULE                  VM-MAC  VMNETWORK"),
+        "{text}"
+    );
+    assert!(
+        text.contains("TranslationMethodNat  true    blue"),
+        "{text}"
+    );
+}
+
+#[test]
 fn names_can_be_given_back() {
     let mut out = Vec::new();
     names_into(&mut out, &testing::list("List", testing::documents())).expect("written");
