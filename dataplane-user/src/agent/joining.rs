@@ -35,7 +35,7 @@ impl Agent {
             let Some((network, subnet)) = policy.subnet(port.vsid) else {
                 continue;
             };
-            let wanted = wanted(port, subnet, mtus.of(network.rdid));
+            let wanted = wanted(port, subnet, mtus.of(network.rdid, port.rule));
             let state = self
                 .follow_port(key, &wanted, port.mode, seen, conditions)
                 .await;

@@ -140,7 +140,8 @@ fn learner<'p>(
 /// The record of a claim.
 fn record(policy: &Policy, host: &str, found: &Found) -> Option<Document> {
     let vsid = Vsid::new(found.vsid)?;
-    let (port, _) = learner(policy, host, vsid, found.mac)?;
+    let (port, learner) = learner(policy, host, vsid, found.mac)?;
+    let (_, subnet) = policy.subnet(vsid)?;
     let first: Option<IpAddr> = provider_addresses(policy, host).into_iter().next();
     Some(Document::LookupRecord(Envelope {
         api_version: ApiVersion::V1,
@@ -154,7 +155,9 @@ fn record(policy: &Policy, host: &str, found: &Found) -> Option<Document> {
             customer_address: found.ca,
             mac_address: MacAddress(found.mac),
             provider_address: first?,
-            rule: None,
+            // A record without one has the subnet's.
+            rule: (learner.rule != subnet.rule).then_some(learner.rule),
+            use_vm_mac_address: false,
             record_type: RecordType::Dynamic,
             vm_name: Some(port.name.clone()),
             context: None,

@@ -39,6 +39,7 @@ pub mod lock;
 mod meet;
 mod mtu;
 mod plain;
+mod presence;
 mod reconcile;
 mod redirects;
 mod slow_path;
@@ -90,6 +91,7 @@ pub struct Agent {
     napi: ports::napi::Watch,
     resolver: underlay::Resolver,
     groups: underlay::Groups,
+    presence: presence::Presence,
     path_mtus: underlay::PathMtus,
     told_mtus: path_mtu::Told,
     changed: Arc<Notify>,
@@ -213,6 +215,7 @@ impl Agent {
             ports: ports::Manager::new(netlink.clone(), &settings),
             resolver: underlay::Resolver::new(netlink.clone(), settings.neighbours),
             groups: underlay::Groups::default(),
+            presence: presence::Presence::adopt(netlink.clone(), &image),
             path_mtus: underlay::PathMtus::default(),
             told_mtus,
             ids: source::new_ids(),
@@ -282,6 +285,7 @@ impl Agent {
                     due = None;
                     self.reconcile().await;
                 }
+                () = reached(self.presence.due()) => self.presence.announce(),
                 _ = tick.tick() => self.reconcile().await,
                 _ = stop.changed() => return Ok(()),
                 _ = &mut self.connection => return Err(NetlinkEnded),
@@ -376,6 +380,7 @@ impl Agent {
             .map_err(|error| error.to_string())?;
         self.resolver.leave(pinned);
         self.restore_promiscuity(&seen).await;
+        self.leave_presence().await;
         if let Err(error) = self.resolver.unload(self.uplink_devices()).await {
             tracing::warn!("neighbours of the underlay stay managed: {error}");
         }

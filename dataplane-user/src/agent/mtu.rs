@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Agent;
 use crate::{
-    policy::{Policy, derived_records},
+    policy::{Policy, derived_records, document::Rule},
     underlay::{mtu_cost, path_mtu::LEAST_IPV6},
 };
 
@@ -24,9 +24,12 @@ pub(super) struct TenantMtus {
 }
 
 impl TenantMtus {
-    /// The largest packet of a routing domain that fits every path after encapsulation.
-    pub(super) fn of(&self, rdid: Uuid) -> u16 {
-        let cost = if self.over_ipv6.contains(&rdid) {
+    /// The largest packet of a port with this rule in a routing domain that fits every path, with
+    /// what the rule puts in front of it.
+    pub(super) fn of(&self, rdid: Uuid, rule: Rule) -> u16 {
+        let cost = if rule == Rule::TranslationMethodNat {
+            0
+        } else if self.over_ipv6.contains(&rdid) {
             self.cost_ipv6
         } else {
             self.cost
@@ -68,11 +71,14 @@ impl Agent {
 /// The routing domains in which an IPv6 PA is in use.
 fn over_ipv6(policy: &Policy) -> BTreeSet<Uuid> {
     let domain = |vsid: Vsid| Some(policy.subnet(vsid)?.0.rdid);
-    let derived = derived_records(policy).map(|record| (record.vsid, record.pa));
+    let derived = derived_records(policy).map(|record| (record.vsid, record.pa, record.rule));
     let stated = policy.records.iter();
-    let stated = stated.map(|((vsid, _), record)| (*vsid, record.pa));
-    let wide = derived.chain(stated).filter(|(_, pa)| pa.is_ipv6());
-    wide.filter_map(|(vsid, _)| domain(vsid)).collect()
+    let stated = stated.map(|((vsid, _), record)| (*vsid, record.pa, record.rule));
+    let encapsulated = derived
+        .chain(stated)
+        .filter(|(.., rule)| *rule != Rule::TranslationMethodNat);
+    let wide = encapsulated.filter(|(_, pa, _)| pa.is_ipv6());
+    wide.filter_map(|(vsid, ..)| domain(vsid)).collect()
 }
 
 /// What is wrong with a port that has this MTU, in bytes, and these addresses: IPv6 needs 1280
@@ -115,12 +121,14 @@ mod tests {
             cost_ipv6: mtu_cost(IpAddr::from([0xfd; 16])),
             over_ipv6: BTreeSet::from([wide]),
         };
-        assert_eq!((mtus.of(narrow), mtus.of(wide)), (1558, 1538));
+        let encap = Rule::TranslationMethodEncap;
+        assert_eq!((mtus.of(narrow, encap), mtus.of(wide, encap)), (1558, 1538));
+        assert_eq!(mtus.of(wide, Rule::TranslationMethodNat), 1600);
         let jumbo = TenantMtus {
             path: 1 << 20,
             ..mtus
         };
-        assert_eq!(jumbo.of(wide), u16::MAX);
+        assert_eq!(jumbo.of(wide, encap), u16::MAX);
     }
 
     #[test]

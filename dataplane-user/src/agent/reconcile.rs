@@ -13,7 +13,7 @@ use super::{
 use crate::{
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, MapOp, Policy, compile, diff, pas_in_use,
+        AttachedPort, CompileError, Facts, MapOp, Policy, Scope, compile, diff,
         table_image::TableImage,
     },
     ports::{State, names::printable},
@@ -39,6 +39,7 @@ impl Agent {
                 } else {
                     // Fail static: without a policy for this host, what the kernel holds stays.
                     self.follow_uplinks(&seen, &mut conditions).await;
+                    self.follow_presence(&seen, &mut conditions).await;
                 }
             }
             Err(error) => conditions.push(format!("cannot list interfaces: {error}")),
@@ -71,6 +72,7 @@ impl Agent {
         self.follow_redirects(&policy, seen, conditions).await;
         self.follow_upcall(seen, conditions).await;
         self.commit(&policy, conditions).await;
+        self.follow_presence(seen, conditions).await;
         if self.slow_path.is_ready() {
             self.follow_queues(conditions);
             self.slow_path.advertise();
@@ -91,9 +93,11 @@ impl Agent {
         let own = policy.hosts.get(host).map_or_else(Vec::new, |host| {
             own_addresses(host, seen, place, conditions)
         });
+        let scope = Scope::of(policy, host);
         let question = underlay::Question {
-            pas: &pas_in_use(policy, host),
+            pas: &scope.pas,
             own: &own,
+            ports: &scope.rewritten,
             uplinks: &self.uplink_devices(),
             seen,
             path_mtus: &self.path_mtus,
@@ -104,17 +108,7 @@ impl Agent {
         }
         let told = self.reach.values().map(|reach| reach.condition.clone());
         conditions.extend(told.filter(|condition| !condition.is_empty()));
-        self.follow_groups(conditions);
-    }
-
-    /// Joins the multicast groups among the PAs, each where its packets leave.
-    fn follow_groups(&mut self, conditions: &mut Vec<String>) {
-        let groups = self.reach.iter().filter(|(pa, _)| pa.is_multicast());
-        let there = groups.filter(|(_, reach)| reach.hop.ifindex != 0);
-        let wanted = there.map(|(pa, reach)| (*pa, reach.hop.ifindex)).collect();
-        for (group, error) in self.groups.follow(&wanted) {
-            conditions.push(format!("multicast group {group} cannot be joined: {error}"));
-        }
+        conditions.extend(self.resolver.crowded());
     }
 
     async fn commit(&mut self, policy: &Policy, conditions: &mut Vec<String>) {

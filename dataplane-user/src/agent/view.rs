@@ -17,6 +17,7 @@ use crate::{
     },
     ports::State,
     store::objects::Stored,
+    underlay::presence::{is_of_port, present},
 };
 
 /// A snapshot.
@@ -66,7 +67,18 @@ impl View {
             .iter()
             .map(|(key, state)| port(agent, key, state));
         let reach = agent.reach.iter();
-        let provider_addresses = reach.map(|(pa, reach)| pa_status(*pa, reach));
+        let present = present(&agent.image);
+        let provider_addresses = reach.map(|(pa, reach)| match present.get(pa) {
+            Some(station) => PaStatus {
+                mac: station.mac.to_string(),
+                ..pa_status(*pa, reach)
+            },
+            None if reach.state == "local" && is_of_port(&agent.image, *pa) => PaStatus {
+                state: "notAttached".to_owned(),
+                ..pa_status(*pa, reach)
+            },
+            None => pa_status(*pa, reach),
+        });
         Self {
             status: Status {
                 host: agent.settings.host.clone(),
@@ -179,6 +191,7 @@ impl View {
                     mac_address: MacAddress(record.mac),
                     provider_address: record.pa,
                     rule: Some(record.rule),
+                    use_vm_mac_address: record.use_vm_mac,
                     record_type: RecordType::Static,
                     vm_name: Some(record.port.name.clone()),
                     context: None,

@@ -9,10 +9,11 @@ use futures_util::TryStreamExt;
 use rtnetlink::{Error, Handle, RouteMessageBuilder};
 
 use super::{
-    entry::Entry,
+    crowd,
+    entry::{Entry, Key},
     neighbours::{Neighbours, Table},
     path_mtu::PathMtus,
-    resolve::{Path, Reach, group_mac, reach, untold},
+    resolve::{Path, Reach, group_mac, of_port, reach, untold},
     route::Route,
     source,
 };
@@ -25,6 +26,8 @@ use crate::{
 pub struct Resolver {
     handle: Handle,
     neighbours: Neighbours,
+    /// Next hops that are kept alive.
+    hops: BTreeSet<Key>,
     /// Devices that are no uplinks any more.
     left: BTreeSet<u32>,
 }
@@ -35,6 +38,8 @@ pub struct Question<'a> {
     pub pas: &'a BTreeSet<IpAddr>,
     /// Those of this host.
     pub own: &'a [IpAddr],
+    /// Those of this host's ports, which are their CAs' own: nobody else answers for them.
+    pub ports: &'a BTreeSet<IpAddr>,
     /// The uplinks, by index.
     pub uplinks: &'a BTreeSet<u32>,
     /// Devices and addresses.
@@ -77,6 +82,7 @@ impl Resolver {
         Self {
             neighbours: Neighbours::new(handle.clone(), keep_alive),
             handle,
+            hops: BTreeSet::new(),
             left: BTreeSet::new(),
         }
     }
@@ -100,6 +106,10 @@ impl Resolver {
                     continue;
                 }
             };
+            if question.ports.contains(pa) {
+                answers.insert(*pa, of_port(*pa, path.as_ref(), question.own));
+                continue;
+            }
             hops.extend(path.as_ref().and_then(Path::hop));
             let former = former.get(pa).filter(|former| {
                 let device = question.seen.by_index(former.hop.ifindex);
@@ -110,11 +120,19 @@ impl Resolver {
             let reach = reach(*pa, path.as_ref(), question.own);
             answers.insert(*pa, reach.unless_better(path.as_ref(), former));
         }
-        if !unsure {
+        if unsure {
+            self.hops.extend(hops);
+        } else {
             let devices = question.uplinks | &std::mem::take(&mut self.left);
             self.neighbours.give_back(&table, &hops, &devices).await;
+            self.hops = hops;
         }
         Ok(answers)
+    }
+
+    /// What is wrong where there are more next hops than the kernel keeps neighbours.
+    pub fn crowded(&self) -> Vec<String> {
+        crowd::crowded(&self.hops, crowd::limit)
     }
 
     /// From now on nothing of ours stays on these devices.
@@ -166,7 +184,8 @@ impl Resolver {
         };
         // The kernel asks once a second: what it asked before there was a carrier would only
         // delay the answer.
-        if let Some(hop) = path.hop().filter(|_| device.carrier) {
+        let asked_for = device.carrier && !question.ports.contains(&pa);
+        if let Some(hop) = path.hop().filter(|_| asked_for) {
             let entry = self.neighbours.entry(hop, table).await?;
             let asked = self.neighbours.keep_alive(hop, entry.as_ref()).await;
             path.dst_mac = entry.and_then(|entry| entry.mac);
@@ -230,6 +249,7 @@ mod tests {
         let question = Question {
             pas: &BTreeSet::from([new, known]),
             own: &[],
+            ports: &BTreeSet::new(),
             uplinks: &BTreeSet::new(),
             seen: &Inventory::default(),
             path_mtus: &PathMtus::default(),

@@ -4,7 +4,11 @@
 //! * [`kernel`]: asks for the ways to all PAs.
 //! * [`route`] and [`entry`]: what the kernel's answers mean; pure.
 //! * [`neighbours`]: keeps next hops alive.
+//! * `crowd`: more next hops than the kernel has room for.
 //! * [`groups`]: membership of multicast groups.
+//! * [`presence`]: PAs of ports here, as neighbours see them; pure.
+//! * [`filter`]: MACs of VMs that interfaces take frames for.
+//! * [`announce`] and [`send`]: says where the PAs of ports are.
 //! * [`path_mtu`]: path MTUs that routers told of; pure.
 //! * [`resolve`]: the answers into next hops; pure.
 
@@ -12,13 +16,18 @@ use std::net::IpAddr;
 
 use dataplane_common::wire::outer;
 
+pub mod announce;
+mod crowd;
 pub mod entry;
+pub mod filter;
 pub mod groups;
 pub mod kernel;
 pub mod neighbours;
 pub mod path_mtu;
+pub mod presence;
 pub mod resolve;
 pub mod route;
+pub mod send;
 pub mod watch;
 
 pub use groups::Groups;

@@ -138,6 +138,24 @@ pub fn reach(pa: IpAddr, path: Option<&Path>, own: &[IpAddr]) -> Reach {
     reach
 }
 
+/// A PA of a port here: others reach it by the interface that this host would reach it by, and nothing
+/// is sent to it.
+pub fn of_port(pa: IpAddr, path: Option<&Path>, own: &[IpAddr]) -> Reach {
+    let mut reach = reach(pa, path, own);
+    if let Some(path) = path.filter(|path| path.local) {
+        reach.hop.state = NextHop::HOSTS;
+        reach.condition = format!(
+            "provider address {pa} is of a port, whose packets the host's own stack would get: remove it from {}",
+            path.interface
+        );
+    } else if reach.state == "noNeighbour" || reach.state == "resolved" {
+        reach.hop.state = NextHop::NO_NEIGHBOUR;
+        reach.state = "local";
+        reach.condition.clear();
+    }
+    reach
+}
+
 /// The way that packets to another host can take, or why there is none.
 fn way<'p>(pa: IpAddr, path: Option<&'p Path>, own: &[IpAddr]) -> Result<&'p Path, String> {
     let Some(source) = source(pa, own) else {

@@ -145,3 +145,25 @@ fn a_group_has_the_mac_of_its_low_bits_and_no_neighbour() {
         "provider address 239.129.2.3: no uplink that is up bears 192.0.2.1"
     );
 }
+
+#[test]
+fn the_pa_of_a_port_has_its_way_and_nobody_is_asked_for_it() {
+    let silent = Path {
+        dst_mac: None,
+        ..path()
+    };
+    let reach = of_port(PA, Some(&silent), &OWN);
+    assert_eq!((reach.state, reach.condition.as_str()), ("local", ""));
+    assert_eq!(reach.hop.state, NextHop::NO_NEIGHBOUR);
+    assert_eq!((reach.hop.ifindex, reach.hop.src_mac), (7, silent.src_mac));
+    assert_eq!(of_port(PA, None, &OWN).state, "noRoute");
+    // Somebody gave it to the host itself.
+    let own = Path {
+        local: true,
+        ..path()
+    };
+    let reach = of_port(PA, Some(&own), &OWN);
+    assert_eq!((reach.state, reach.hop.ifindex), ("noRoute", 0));
+    assert_eq!(reach.hop.state, NextHop::HOSTS);
+    assert!(reach.condition.contains("remove it from eth0"), "{reach:?}");
+}
