@@ -155,11 +155,12 @@ pub struct PortStatus {
 pub struct PaStatus {
     /// The PA.
     pub address: String,
-    /// `local`, `resolved`, `noNeighbour` or `noRoute`.
+    /// `local`, `notAttached` (of a port here that has no device), `resolved`, `noNeighbour` or
+    /// `noRoute`.
     pub state: String,
     /// Interface towards it.
     pub interface: String,
-    /// Next hop's MAC.
+    /// Next hop's MAC; of the PA of a port here its own on the underlay.
     pub mac: String,
     /// Path MTU, bytes.
     pub path_mtu: u16,

@@ -45,7 +45,10 @@ impl Directory {
         tenants: BTreeMap<u32, Tenant>,
     ) -> Self {
         let pas = tables.underlay.values().map(|hop| hop.pa);
-        let peers = pas.filter(|pa| !tables.local_pas.contains(pa)).collect();
+        // A PA of a CA is no host's.
+        let other =
+            |pa: &Address| !tables.local_pas.contains(pa) && !tables.rewrites.contains_key(pa);
+        let peers = pas.filter(other).collect();
         Self {
             tables,
             gateways,

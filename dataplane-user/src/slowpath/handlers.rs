@@ -27,6 +27,7 @@ use super::{
 
 mod asked;
 mod refused;
+mod reported;
 
 use refused::{oversize, refused};
 
@@ -78,7 +79,7 @@ const fn drop_for(reason: DropReason) -> Handled {
 
 /// Decides about a packet.
 pub fn handle(directory: &Directory, upcall: &Upcall) -> Handled {
-    let act = match upcall.punt {
+    let act = match why(directory, upcall) {
         Punt::Miss => return miss(directory, upcall),
         Punt::SourceMiss => return source_miss(directory, upcall),
         Punt::Oversize => oversize(directory, upcall),
@@ -98,10 +99,21 @@ pub fn handle(directory: &Directory, upcall: &Upcall) -> Handled {
         Punt::Wide if !is_wide(directory, upcall) => return source_miss(directory, upcall),
         Punt::Wide => spread(directory, upcall),
         Punt::PathMtu => path_mtu(directory, upcall),
+        Punt::RewriteError => reported::translated(directory, upcall),
         Punt::Learn => return learned(directory, upcall),
         Punt::DhcpAck => return acknowledged(directory, upcall),
     };
     Handled::Now(act)
+}
+
+/// Why a packet is here. An uplink's queue does not say: what is no GRE tells of a path, or of a packet
+/// of a port whose PA it is sent to.
+pub fn why(directory: &Directory, upcall: &Upcall) -> Punt {
+    if upcall.punt == Punt::PathMtu && reported::whose(directory, upcall).is_ok() {
+        Punt::RewriteError
+    } else {
+        upcall.punt
+    }
 }
 
 /// The sender claims an address.
@@ -155,8 +167,12 @@ pub fn whose(directory: &Directory, upcall: &Upcall) -> Result<u32, DropReason> 
         let port = upcall.port(directory);
         return port.map(|port| port.rdid).ok_or(DropReason::PortUnknown);
     }
-    if upcall.punt == Punt::PathMtu {
+    let punt = why(directory, upcall);
+    if punt == Punt::PathMtu {
         return Ok(UNDERLAY);
+    }
+    if punt == Punt::RewriteError {
+        return reported::whose(directory, upcall);
     }
     let (ip, gre, _) = outer_headers(&upcall.frame).ok_or(DropReason::Truncated)?;
     let subnet = directory.tables.subnet(gre.vsid_bits());

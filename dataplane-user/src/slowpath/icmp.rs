@@ -63,11 +63,38 @@ pub fn answer(frame: &[u8], gateway: &Gateway, told: Told) -> Option<Vec<u8>> {
         (IpAddr::V4(from), IpAddr::V4(to)) => builder
             .ip(ipv4(from, to)?)
             .icmpv4(icmpv4_type(told))
-            .write(&mut bytes, quoted(&packet, IPV4_ANSWER - IPV4_HEADERS)),
+            .write(&mut bytes, cut(packet.bytes, IPV4_ANSWER - IPV4_HEADERS)),
         (IpAddr::V6(from), IpAddr::V6(to)) => builder
             .ip(ipv6(from, to))
             .icmpv6(icmpv6_type(told))
-            .write(&mut bytes, quoted(&packet, IPV6_ANSWER - IPV6_HEADERS)),
+            .write(&mut bytes, cut(packet.bytes, IPV6_ANSWER - IPV6_HEADERS)),
+        _ => return None,
+    }
+    .ok()?;
+    Some(bytes)
+}
+
+/// What another router said, as the gateway says it: type and code, the four bytes behind the
+/// checksum, and what it quotes, for the station with this MAC and CA.
+///
+/// `None` where the CAs are of two families.
+pub fn relayed(
+    gateway: &Gateway,
+    (mac, ca): (Mac, IpAddr),
+    ([kind, code], rest): ([u8; 2], [u8; 4]),
+    quote: &[u8],
+) -> Option<Vec<u8>> {
+    let builder = PacketBuilder::ethernet2(gateway.mac.0, mac.0);
+    let mut bytes = Vec::new();
+    match (gateway.ca, ca) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => builder
+            .ip(ipv4(from, to)?)
+            .icmpv4_raw(kind, code, rest)
+            .write(&mut bytes, cut(quote, IPV4_ANSWER - IPV4_HEADERS)),
+        (IpAddr::V6(from), IpAddr::V6(to)) => builder
+            .ip(ipv6(from, to))
+            .icmpv6_raw(kind, code, rest)
+            .write(&mut bytes, cut(quote, IPV6_ANSWER - IPV6_HEADERS)),
         _ => return None,
     }
     .ok()?;
@@ -107,8 +134,8 @@ const fn is_error(family: IpAddr, kind: u8) -> bool {
     }
 }
 
-fn quoted<'f>(packet: &Packet<'f>, room: usize) -> &'f [u8] {
-    packet.bytes.get(..room).unwrap_or(packet.bytes)
+fn cut(quote: &[u8], room: usize) -> &[u8] {
+    quote.get(..room).unwrap_or(quote)
 }
 
 const fn icmpv4_type(told: Told) -> Icmpv4Type {

@@ -33,6 +33,7 @@ pub mod neighbour;
 pub mod packet;
 pub mod path_mtu;
 pub mod replicate;
+pub mod report;
 pub mod resolver;
 pub mod seats;
 pub mod service;

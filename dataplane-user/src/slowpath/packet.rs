@@ -5,7 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
-    EtherType, Ethernet2Header, IpNumber, Ipv6ExtensionSlice, LaxIpSlice, LaxIpv6Slice,
+    EtherType, Ethernet2Header, Icmpv6Slice, IpNumber, Ipv6ExtensionSlice, LaxIpSlice,
+    LaxIpv6Slice, checksum::Sum16BitWords,
 };
 
 /// Bytes of an IPv6 header without extensions.
@@ -81,6 +82,25 @@ impl<'f> Packet<'f> {
     pub fn is_whole(&self) -> bool {
         self.complete && self.part == Part::Whole
     }
+
+    /// Whether it is a whole ICMP message, or one of `ICMPv6` over IPv6, whose checksums are right.
+    pub fn is_intact_icmp(&self) -> bool {
+        if !self.is_whole() {
+            return false;
+        }
+        match (self.source, self.destination) {
+            (IpAddr::V4(_), IpAddr::V4(_)) if self.protocol == IpNumber::ICMP => {
+                let header = self.bytes.len().checked_sub(self.payload.len());
+                let header = header.and_then(|len| self.bytes.get(..len));
+                header.is_some_and(sums_to_zero) && sums_to_zero(self.payload)
+            }
+            (IpAddr::V6(from), IpAddr::V6(to)) if self.protocol == IpNumber::IPV6_ICMP => {
+                let icmp = Icmpv6Slice::from_slice(self.payload);
+                icmp.is_ok_and(|icmp| icmp.is_checksum_valid(from.octets(), to.octets()))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Whether a single host may have the address: no group, nobody, no loopback. An IPv4 address
@@ -120,6 +140,12 @@ fn total_len(bytes: &[u8]) -> Option<usize> {
         6 => Some(IPV6_LEN + number(4)?),
         _ => None,
     }
+}
+
+/// Whether the checksum in the bytes is right; what it does not know of, such as the length of
+/// RFC 4884, is in it.
+fn sums_to_zero(bytes: &[u8]) -> bool {
+    Sum16BitWords::new().add_slice(bytes).ones_complement() == 0
 }
 
 fn hop_limit(ip: &LaxIpSlice<'_>) -> u8 {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use dataplane_common::wire::gre;
-use etherparse::{Icmpv6Slice, IpNumber, checksum::Sum16BitWords, icmpv4, icmpv6};
+use etherparse::{IpNumber, icmpv4, icmpv6};
 
 use super::packet::{Packet, Part};
 
@@ -35,18 +35,13 @@ pub struct TooBig {
 /// packet can have been ours is left to whoever knows PAs and VSIDs.
 pub fn quoted(frame: &[u8]) -> Option<TooBig> {
     let (_, packet) = Packet::framed(frame)?;
-    if !packet.is_whole() {
+    if !packet.is_intact_icmp() {
         return None;
     }
     let (header, quote) = packet.payload.split_first_chunk::<ICMP_LEN>()?;
-    let mtu = match (packet.source, packet.destination) {
-        (IpAddr::V4(_), IpAddr::V4(_)) => icmpv4_mtu(&packet, *header)?,
-        (IpAddr::V6(from), IpAddr::V6(to)) if packet.protocol == IpNumber::IPV6_ICMP => {
-            let icmp = Icmpv6Slice::from_slice(packet.payload).ok()?;
-            let valid = icmp.is_checksum_valid(from.octets(), to.octets());
-            icmpv6_mtu(*header).filter(|_| valid)?
-        }
-        _ => return None,
+    let mtu = match packet.source {
+        IpAddr::V4(_) => icmpv4_mtu(*header)?,
+        IpAddr::V6(_) => icmpv6_mtu(*header)?,
     };
     let quote = Packet::read(quote)?;
     // The error goes to whoever sent the packet.
@@ -59,14 +54,11 @@ pub fn quoted(frame: &[u8]) -> Option<TooBig> {
     })
 }
 
-fn icmpv4_mtu(packet: &Packet<'_>, header: [u8; ICMP_LEN]) -> Option<u16> {
+fn icmpv4_mtu(header: [u8; ICMP_LEN]) -> Option<u16> {
     let [kind, code, _, _, _, _, high, low] = header;
-    let is_ours = packet.protocol == IpNumber::ICMP
-        && (kind, code) == (icmpv4::TYPE_DEST_UNREACH, FRAGMENTATION_NEEDED);
-    let ip_header = packet.bytes.len().checked_sub(packet.payload.len())?;
-    let valid = sums_to_zero(packet.bytes.get(..ip_header)?) && sums_to_zero(packet.payload);
+    let is_ours = (kind, code) == (icmpv4::TYPE_DEST_UNREACH, FRAGMENTATION_NEEDED);
     let mtu = u16::from_be_bytes([high, low]);
-    (is_ours && valid && mtu >= IPV4_MIN).then_some(mtu)
+    (is_ours && mtu >= IPV4_MIN).then_some(mtu)
 }
 
 /// The code is not looked at (RFC 4443, section 3.2).
@@ -74,12 +66,6 @@ fn icmpv6_mtu(header: [u8; ICMP_LEN]) -> Option<u16> {
     let [kind, _, _, _, mtu @ ..] = header;
     let mtu = u16::try_from(u32::from_be_bytes(mtu)).ok()?;
     (kind == icmpv6::TYPE_PACKET_TOO_BIG && mtu >= IPV6_MIN).then_some(mtu)
-}
-
-/// Whether the checksum in the bytes is right; what it does not know of, such as the length of
-/// RFC 4884, is in it.
-fn sums_to_zero(bytes: &[u8]) -> bool {
-    Sum16BitWords::new().add_slice(bytes).ones_complement() == 0
 }
 
 /// The VSID in what may be quoted of an NVGRE packet: the first eight bytes are enough (RFC 792).

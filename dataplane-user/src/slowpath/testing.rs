@@ -92,16 +92,22 @@ pub(crate) fn nvgre((from, to): (&str, &str), vsid: u32, inner: &[u8]) -> Vec<u8
 /// A router's message that `mtu` bytes are the most on the way of an NVGRE packet.
 pub(crate) fn too_big(router: &str, (from, to): (&str, &str), vsid: u32, mtu: u16) -> Vec<u8> {
     let quoted = nvgre((from, to), vsid, &[]);
+    let kind = if from.contains(':') { [2, 0] } else { [3, 4] };
+    error(router, from, (kind, mtu.into()), &quoted[14..])
+}
+
+/// An ICMP error of a router to whoever sent the packet `quote`; `kind` and `rest` as they stand.
+pub(crate) fn error(router: &str, to: &str, (kind, rest): ([u8; 2], u32), quote: &[u8]) -> Vec<u8> {
     let link = PacketBuilder::ethernet2([2, 0, 0, 0, 1, 2], [2, 0, 0, 0, 1, 1]);
-    let (mut frame, rest) = (Vec::new(), u32::from(mtu).to_be_bytes());
-    if from.contains(':') {
-        let ip = link.ip(headers(router, from, IpNumber::IPV6_ICMP, 60));
-        let built = ip.icmpv6_raw(2, 0, rest);
-        built.write(&mut frame, &quoted[14..]).unwrap();
+    let (mut frame, [kind, code], rest) = (Vec::new(), kind, rest.to_be_bytes());
+    if to.contains(':') {
+        let ip = link.ip(headers(router, to, IpNumber::IPV6_ICMP, 60));
+        let built = ip.icmpv6_raw(kind, code, rest);
+        built.write(&mut frame, quote).unwrap();
     } else {
-        let ip = link.ip(headers(router, from, IpNumber::ICMP, 60));
-        let built = ip.icmpv4_raw(3, 4, rest);
-        built.write(&mut frame, &quoted[14..]).unwrap();
+        let ip = link.ip(headers(router, to, IpNumber::ICMP, 60));
+        let built = ip.icmpv4_raw(kind, code, rest);
+        built.write(&mut frame, quote).unwrap();
     }
     frame
 }

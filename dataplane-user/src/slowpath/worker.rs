@@ -206,7 +206,8 @@ impl<C: Channel> Worker<C> {
             Ok(tenant) => tenant,
             Err(reason) => return self.drop(directory, &upcall, reason),
         };
-        self.office.counts.punted(tenant, upcall.punt);
+        let punt = handlers::why(directory, &upcall);
+        self.office.counts.punted(tenant, punt);
         let weight = directory.tenants.get(&tenant).map_or(1, |t| t.weight);
         if !self.budgets.spend(tenant, weight, now) {
             return self.drop(directory, &upcall, DropReason::TenantBudget);

@@ -91,6 +91,66 @@ pub(crate) fn directory() -> Directory {
     Directory::new(&policy, "a", tables)
 }
 
+/// The same with IP rewrite: violet's 10.0.0.5 and 10.0.0.6 here, 10.0.0.7 elsewhere, and 10.0.1.7 in
+/// 6102, have 198.51.100.5 and so on, and `fd00:a::5` and so on have `2001:db8:f::5`. So has green,
+/// whose router is a VM, 10.0.0.5 and 10.0.0.7, with 198.51.100.25 and 198.51.100.27.
+pub(crate) fn rewriting() -> Directory {
+    let rule = ", rule: TranslationMethodNat";
+    let at = |(network, name, host), (vsid, subnet, last): (u32, &str, u8), own: u8| {
+        let [net4, net6] = if subnet == "0" {
+            ["10.0.0", "fd00:a:"]
+        } else {
+            ["10.0.1", "fd00:b:"]
+        };
+        let cas = [format!("{net4}.{last}"), format!("{net6}:{last}")];
+        let own = format!(", providerAddresses: [198.51.100.{own}, '2001:db8:f::{own}']");
+        port(
+            (network, name, host),
+            (vsid, last, &[&cas[0], &cas[1]]),
+            &own,
+        )
+    };
+    let prefixes = [
+        ["10.0.0.0/24", "fd00:a::/64"],
+        ["10.0.1.0/24", "fd00:b::/64"],
+    ];
+    let subnets = [
+        subnet(6101, &prefixes[0], rule),
+        subnet(6102, &prefixes[1], rule),
+    ];
+    let router = "distributedRouter: false,";
+    let documents = [
+        host("a", &["192.0.2.1", "2001:db8::1"]),
+        host("b", &["192.0.2.2"]),
+        network("violet", "", &subnets),
+        at(("violet", "p5", "a"), (6101, "0", 5), 5),
+        at(("violet", "p6", "a"), (6101, "0", 6), 6),
+        at(("violet", "p7", "b"), (6101, "0", 7), 7),
+        at(("violet", "p17", "b"), (6102, "1", 7), 17),
+        network("green", router, &[subnet(7101, &prefixes[0], rule)]),
+        at(("green", "p5", "a"), (7101, "0", 5), 25),
+        at(("green", "p7", "b"), (7101, "0", 7), 27),
+    ];
+    let mut facts = attached(&[
+        ("violet", "p5", P5),
+        ("violet", "p6", P6),
+        ("green", "p5", GREEN),
+    ]);
+    for last in [7, 17, 27] {
+        for (pa, source) in [
+            (format!("198.51.100.{last}"), "192.0.2.1"),
+            (format!("2001:db8:f::{last}"), "2001:db8::1"),
+        ] {
+            let mut hop = NextHop::unrouted(address(&pa), address(source));
+            (hop.state, hop.ifindex, hop.path_mtu) = (NextHop::RESOLVED, UPLINK, 1400);
+            facts.next_hops.insert(pa.parse().unwrap(), hop);
+        }
+    }
+    let policy = policy(&documents);
+    let tables = compile(&policy, "a", &facts, &mut Ids::new(0)).unwrap();
+    Directory::new(&policy, "a", tables)
+}
+
 pub(crate) fn address(text: &str) -> Address {
     text.parse::<IpAddr>().unwrap().into()
 }

@@ -2,6 +2,7 @@
 
 use dataplane_common::{
     abi::{
+        lookup::LookupRecord,
         upcall::{Task, UpcallHeader},
         vport::Vport,
     },
@@ -44,7 +45,9 @@ pub(super) fn refused(
     let (Origin::Port(ifindex, _), Some(port)) = (upcall.origin, upcall.port(directory)) else {
         return Act::Drop(DropReason::PortUnknown);
     };
-    let answer = gateway(directory, port, &upcall.frame)
+    let headers = headers(&upcall.frame, 0).ok();
+    let answer = headers
+        .and_then(|headers| gateway(directory, port, headers.src.is_v4()))
         .and_then(|gateway| icmp::answer(&upcall.frame, &gateway, told));
     let Some(frame) = answer else {
         return Act::Drop(reason);
@@ -54,9 +57,8 @@ pub(super) fn refused(
     Act::Tell { frame, reason }
 }
 
-/// The gateway of the port's subnet, of the family of the frame.
-fn gateway(directory: &Directory, port: &Vport, frame: &[u8]) -> Option<Gateway> {
-    let v4 = headers(frame, 0).ok()?.src.is_v4();
+/// The gateway of the port's subnet, with its CA of this family.
+pub(super) fn gateway(directory: &Directory, port: &Vport, v4: bool) -> Option<Gateway> {
     let gateways = directory.gateways.get(&port.vsid)?;
     let ca = *gateways.iter().find(|gateway| gateway.is_ipv4() == v4)?;
     let mac = port.gateway_mac;
@@ -81,5 +83,10 @@ fn path_mtu_of(directory: &Directory, port: &Vport, frame: &[u8]) -> Option<(u16
         return Some((tables.vport(record.ifindex)?.mtu, reason));
     }
     let hop = tables.next_hop(record.pa_index)?;
-    Some((hop.path_mtu.checked_sub(mtu_cost(&hop.pa))?, reason))
+    let cost = if record.has(LookupRecord::REWRITE) {
+        0
+    } else {
+        mtu_cost(&hop.pa)
+    };
+    Some((hop.path_mtu.checked_sub(cost)?, reason))
 }

@@ -8,6 +8,7 @@ use crate::slowpath::{
 };
 
 mod questions;
+mod reported;
 
 /// Without DF.
 fn may_be_cut(mut frame: Vec<u8>) -> Vec<u8> {

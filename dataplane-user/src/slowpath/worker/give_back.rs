@@ -86,9 +86,16 @@ impl<C: Channel> Worker<C> {
         upcall: &Upcall,
         (header, frame): (UpcallHeader, Vec<u8>),
     ) -> bool {
+        let tenant = handlers::tenant(directory, upcall);
+        let returned = Returned {
+            header,
+            frame,
+            tenant: tenant.unwrap_or(UNDERLAY),
+            since: upcall.since,
+        };
         let allowed = self.answered.allows(header.slot(), Instant::now());
-        let sent = allowed && self.channel.send(&[&header.to_bytes(), &frame]);
-        if sent && let Some(tenant) = handlers::tenant(directory, upcall) {
+        let sent = allowed && self.give(returned);
+        if sent && let Some(tenant) = tenant {
             self.office.counts.answered(tenant);
         }
         sent
@@ -113,8 +120,8 @@ impl<C: Channel> Worker<C> {
     fn send(&mut self, returned: &Returned) -> bool {
         let Returned { header, frame, .. } = returned;
         let sent = self.channel.send(&[&header.to_bytes(), frame]);
-        let copy = matches!(header.task(), Some(Task::Encap | Task::Replica));
-        if sent && !copy {
+        let again = matches!(header.task(), Some(Task::Egress | Task::Ingress));
+        if sent && again {
             let waited = returned.since.elapsed();
             self.office.counts.reinjected(returned.tenant, waited);
         }
@@ -178,7 +185,8 @@ impl<C: Channel> Worker<C> {
         let directory = self.office.shared.directory();
         for upcall in std::mem::take(&mut self.batch) {
             let tenant = handlers::tenant(&directory, &upcall);
-            tenant.inspect(|tenant| self.office.counts.punted(*tenant, upcall.punt));
+            let punt = handlers::why(&directory, &upcall);
+            tenant.inspect(|tenant| self.office.counts.punted(*tenant, punt));
             self.drop(&directory, &upcall, DropReason::WorkerLost);
         }
         for upcall in self.hold.clear() {

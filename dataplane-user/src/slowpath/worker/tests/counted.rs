@@ -3,8 +3,8 @@
 use super::*;
 use crate::slowpath::{
     counts::{UNDERLAY, Upcalls},
-    testing::{broadcast, discovery, too_big},
-    world::{self, UPLINK, gateway_mac},
+    testing::{broadcast, discovery, error, too_big, udp as packet},
+    world::{self, P5, UPLINK, gateway_mac, rewriting},
 };
 
 fn world_bench() -> Bench {
@@ -91,4 +91,47 @@ fn what_is_told_of_a_path_reaches_the_agent_and_is_no_tenants() {
         (1, 1)
     );
     assert_eq!((sum(&paths), bench.counts.all_consumed()), ((2, 2), 1));
+}
+
+/// A router about a packet from violet's 10.0.0.5 to 10.0.0.7.
+fn report() -> Vec<u8> {
+    let quoted = packet("198.51.100.5", "198.51.100.7", 20);
+    let kind = ([11, 0], 0);
+    error("192.0.2.254", "198.51.100.5", kind, &quoted[14..])
+}
+
+#[test]
+fn a_report_that_came_by_the_pair_goes_to_the_port_by_it() {
+    let mut bench = bench_of(rewriting(), Limits::DEFAULT);
+    let rdid = rewriting().tables.vports[&P5].rdid;
+    bench.come((UPLINK, 0), Punt::RewriteError, &report());
+    let sent = bench.until_sent(1);
+    assert_eq!(sent[0][1], Task::Deliver as u8);
+    let counts = bench.counts.upcalls().remove(&rdid).unwrap();
+    assert_eq!((counts.answered, counts.consumed), (1, 1));
+    assert_eq!(
+        (counts.punts[&Punt::RewriteError], sum(&counts)),
+        (1, (1, 1))
+    );
+}
+
+#[test]
+fn a_report_that_an_uplinks_queue_got_does_not_leave_by_it() {
+    let mut bench = bench_of(rewriting(), Limits::DEFAULT);
+    let rdid = rewriting().tables.vports[&P5].rdid;
+    let (lane, end) = Lane::new(bench.worker.control.bell.clone());
+    bench.worker.queue = Queue::Uplink(UPLINK, lane);
+    bench.channel.0.lock().unwrap().incoming.push_back(report());
+    bench.worker.turn(Instant::now()).unwrap();
+    assert!(bench.channel.0.lock().unwrap().sent.is_empty());
+    let returned = end.try_recv().unwrap();
+    assert_eq!(returned.header.task(), Some(Task::Deliver));
+    assert_eq!((returned.header.ifindex(), returned.tenant), (P5, rdid));
+    let counts = bench.counts.upcalls().remove(&rdid).unwrap();
+    assert_eq!((counts.answered, counts.consumed), (1, 1));
+    assert_eq!(
+        (counts.punts[&Punt::RewriteError], sum(&counts)),
+        (1, (1, 1))
+    );
+    assert_eq!(bench.counts.paths(), Upcalls::default());
 }
