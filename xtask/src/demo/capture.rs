@@ -28,7 +28,7 @@ impl Underlay {
     /// Begins on the uplink of `host-a`.
     pub(super) fn start(stage: &Stage) -> Result<Self> {
         let host = stage.hosts().first().context("no host is up")?;
-        Capture::start(&host.netns, &["-s", "256", "proto", "gre"]).map(Self)
+        Capture::start(&host.netns, &["-s", "256", "ip"]).map(Self)
     }
 
     /// Ends it; the file with the packets.
@@ -39,8 +39,8 @@ impl Underlay {
 
 /// Begins to record what every VM receives.
 ///
-/// Of iperf3 only the other tenant's port, to which no packet may come; all else is searched for
-/// the other tenant's marker.
+/// Of iperf3 only the other tenants' ports, to which no packet may come; all else is searched for
+/// the other tenants' markers.
 pub(super) fn receivers(stage: &Stage) -> Result<Vec<Receiver>> {
     let receiver = |tenant: &'static Tenant| {
         let filter = format!("not tcp port {}", tenant.iperf3);
@@ -53,7 +53,7 @@ pub(super) fn receivers(stage: &Stage) -> Result<Vec<Receiver>> {
 }
 
 impl Receiver {
-    /// Fails if a packet of the other tenant came here, or if the search would not have found it.
+    /// Fails if a packet of another tenant came here, or if the search would not have found it.
     pub(super) fn leaks(self) -> Result<String> {
         let (mut own, mut foreign, mut all) = (0, 0, 0);
         for capture in self.captures {
@@ -68,14 +68,14 @@ impl Receiver {
                     .count()
             };
             own += count(self.tenant.marker);
-            foreign +=
-                count(self.tenant.other().marker) + to_port(&frames, self.tenant.other().iperf3);
+            let of = |other: &Tenant| count(other.marker) + to_port(&frames, other.iperf3);
+            foreign += self.tenant.others().map(of).sum::<usize>();
             all += frames.len();
         }
         ensure!(
             foreign == 0,
             "{foreign} packets of {} arrived",
-            self.tenant.other().name
+            self.tenant.names_of_others()
         );
         // A search that finds nothing at all proves nothing.
         ensure!(
@@ -128,6 +128,16 @@ fn to_port(frames: &[&[u8]], port: u16) -> usize {
         })
     };
     frames.iter().filter(hit).count()
+}
+
+/// Some fields of the packets that a display filter lets through, a line each, `|` between them; where
+/// a field stands in a packet more than once, a comma between its values.
+pub(super) fn fields(file: &Path, filter: &str, fields: &[&str]) -> Result<Vec<String>> {
+    let mut args = vec!["-Y", filter, "-T", "fields"];
+    args.extend(["-E", "separator=|", "-E", "occurrence=a"]);
+    args.extend(fields.iter().flat_map(|field| ["-e", field]));
+    let lines = tshark(file, &args)?;
+    Ok(lines.lines().map(str::to_owned).collect())
 }
 
 /// Runs tshark over a capture.

@@ -89,6 +89,7 @@ pub(super) fn what_next() {
     }
     println!("  ip netns exec {tenant} ping 10.0.0.7");
     println!("  ip netns exec {PREFIX}-host-a tcpdump -n -i eth0 proto gre");
+    println!("  ip netns exec {PREFIX}-host-a tcpdump -n -i eth0 not proto gre");
     println!(
         "the other host: {}",
         dir().join("host-b/nved.sock").display()

@@ -1,8 +1,9 @@
-//! `cargo xtask demo`: two hosts, two tenants with the same addresses, and proof that they never meet.
+//! `cargo xtask demo`: two hosts, three tenants with the same addresses, and proof that they never meet.
 
 mod capture;
 mod leftovers;
 mod pcap;
+mod rewritten;
 mod score;
 mod stage;
 mod tenants;
@@ -15,7 +16,7 @@ use crate::setup;
 use anyhow::{Context, Result};
 use capture::Underlay;
 use stage::Stage;
-use tenants::TENANTS;
+use tenants::{Carried, TENANTS};
 use xtask::{lab, shell};
 
 /// What to do with the topology.
@@ -49,7 +50,7 @@ pub(crate) fn score(keep: bool) -> Result<Score> {
     let lock = leftovers::lock()?;
     leftovers::clean(&lock)?;
     let mut score = Score::default();
-    println!("two hosts, two tenants, and both tenants use 10.0.0.5 and 10.0.0.7\n");
+    println!("two hosts, three tenants, and all tenants use 10.0.0.5 and 10.0.0.7\n");
     let stage = score.check("two NVEs are up, with one policy", || {
         let stage = Stage::up(keep)?;
         let ports = TENANTS.len();
@@ -96,6 +97,12 @@ fn tell(stage: &Stage, score: &mut Score) -> Result<()> {
         wire::check(&packets)
     });
     for tenant in &TENANTS {
+        if let Carried::Rewritten(pas) = &tenant.carried {
+            let name = format!("the wire carries PAs only for {}", tenant.name);
+            score.check(&name, || rewritten::check(&packets, pas));
+        }
+    }
+    for tenant in &TENANTS {
         let name = format!("{}: iperf3 to 10.0.0.7", tenant.name);
         score.check(&name, || traffic::iperf3(stage, tenant));
     }
@@ -105,7 +112,7 @@ fn tell(stage: &Stage, score: &mut Score) -> Result<()> {
     }
     for receiver in receivers {
         let tenant = receiver.tenant;
-        let name = format!("leaks to {} from {}", tenant.name, tenant.other().name);
+        let name = format!("leaks to {} from {}", tenant.name, tenant.names_of_others());
         score.check(&name, || receiver.leaks());
     }
     Ok(())

@@ -29,11 +29,10 @@ pub(super) fn frames(file: &[u8]) -> Result<Vec<&[u8]>> {
     Ok(frames)
 }
 
-/// Does the word stand anywhere in the frame?
-pub(super) fn contains(frame: &[u8], word: &str) -> bool {
-    frame
-        .windows(word.len())
-        .any(|window| window == word.as_bytes())
+/// Does the word stand anywhere in the frame? It is not empty.
+pub(super) fn contains(frame: &[u8], word: impl AsRef<[u8]>) -> bool {
+    let word = word.as_ref();
+    frame.windows(word.len()).any(|window| window == word)
 }
 
 fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {

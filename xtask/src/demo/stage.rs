@@ -1,7 +1,7 @@
 //! The topology, both NVEs, and the tenants' servers.
 
 use super::leftovers;
-use super::tenants::{PREFIX, TENANTS, Tenant};
+use super::tenants::{POLICY, PREFIX, TENANTS, Tenant};
 use anyhow::{Context, Result};
 use std::path::Path;
 use xtask::lab::{self, Host, Netns, Nve, NveSpec, Proc, Topology};
@@ -49,6 +49,12 @@ impl Stage {
         self.topology.tenant(name)
     }
 
+    /// The namespace of a host or a VM.
+    pub(super) fn netns(&self, name: &str) -> &Netns {
+        let host = self.hosts().iter().find(|host| host.name == name);
+        host.map_or_else(|| self.vm(name), |host| &host.netns)
+    }
+
     pub(super) fn hosts(&self) -> &[Host] {
         &self.topology.hosts
     }
@@ -71,9 +77,10 @@ impl Stage {
     }
 
     fn apply(&self) -> Result<()> {
-        let policy = shell::root().join("examples/demo.yaml");
+        let policy = POLICY.map(|file| shell::root().join("examples").join(file));
+        let [demo, rewrite] = policy.each_ref().map(|file| file.to_string_lossy());
         for nve in &self.nves {
-            nve.nvectl(&["apply", "-f", &policy.to_string_lossy()])?
+            nve.nvectl(&["apply", "-f", &demo, "-f", &rewrite])?
                 .success()?;
         }
         for nve in &self.nves {

@@ -4,22 +4,28 @@ use super::stage::Stage;
 use super::tenants::{PEER, Tenant};
 use anyhow::{Context, Result, bail, ensure};
 use std::time::Duration;
-use xtask::lab::{self, iperf};
+use xtask::lab::{self, Netns, iperf};
 
-/// A packet that has to be dropped, sent by `blue-vm1`.
+/// A packet that `host-a` has to drop.
 pub(super) struct Provocation {
     pub(super) what: &'static str,
     pub(super) reason: &'static str,
+    /// The VM or host that sends it.
+    from: &'static str,
+    /// The port that it is counted at, or `uplink`.
+    port: &'static str,
     /// Commands in the namespace that make it possible, and take it back.
     prepare: &'static [&'static str],
     restore: &'static [&'static str],
     ping: &'static [&'static str],
 }
 
-pub(super) const PROVOCATIONS: [Provocation; 2] = [
+pub(super) const PROVOCATIONS: [Provocation; 4] = [
     Provocation {
         what: "a packet to nobody",
         reason: "NO_LOOKUP_RECORD",
+        from: "blue-vm1",
+        port: "blue/blue-vm1",
         // Nobody answers ARP for it either: a fixed neighbour makes the packet itself go out.
         prepare: &[
             "ip",
@@ -37,9 +43,29 @@ pub(super) const PROVOCATIONS: [Provocation; 2] = [
     Provocation {
         what: "a forged source address",
         reason: "SPOOF_CA",
+        from: "blue-vm1",
+        port: "blue/blue-vm1",
         prepare: &["ip", "address", "add", "10.0.0.66/32", "dev", "eth0"],
         restore: &["ip", "address", "delete", "10.0.0.66/32", "dev", "eth0"],
         ping: &["-I", "10.0.0.66", PEER],
+    },
+    Provocation {
+        what: "a broadcast that cannot be rewritten",
+        reason: "NAT_NOT_CARRIED",
+        from: "green-vm1",
+        port: "green/green-vm1",
+        prepare: &[],
+        restore: &[],
+        ping: &["-b", "10.0.0.255"],
+    },
+    Provocation {
+        what: "a stranger's packet to a PA of green",
+        reason: "NAT_SRC_UNKNOWN",
+        from: "host-b",
+        port: "uplink",
+        prepare: &[],
+        restore: &[],
+        ping: &["192.0.2.105"],
     },
 ];
 
@@ -94,20 +120,20 @@ pub(super) fn iperf3(stage: &Stage, tenant: &Tenant) -> Result<String> {
 
 /// Sends three such packets and looks for them among the counted drops.
 pub(super) fn provoke(stage: &Stage, provocation: &Provocation) -> Result<String> {
-    let netns = stage.vm("blue-vm1");
-    let before = dropped(stage, provocation.reason)?;
-    netns.exec(provocation.prepare)?;
+    let netns = stage.netns(provocation.from);
+    let before = dropped(stage, provocation)?;
+    exec(netns, provocation.prepare)?;
     let mut ping = netns.command("ping");
     ping.args(["-n", "-c", "3", "-i", "0.2", "-W", "1"])
         .args(provocation.ping);
     let pinged = lab::output(&mut ping, Duration::from_secs(10));
-    netns.exec(provocation.restore)?;
+    exec(netns, provocation.restore)?;
     let said = pinged?.stdout;
     ensure!(
         said.contains(" 0 received"),
         "somebody answered, or ping sent nothing:\n{said}"
     );
-    let count = dropped(stage, provocation.reason)?.saturating_sub(before);
+    let count = dropped(stage, provocation)?.saturating_sub(before);
     if count < 3 {
         let drops = stage.ask(&["get", "drops"])?;
         bail!(
@@ -116,19 +142,27 @@ pub(super) fn provoke(stage: &Stage, provocation: &Provocation) -> Result<String
         );
     }
     Ok(format!(
-        "port blue/blue-vm1, {} +{count}",
-        provocation.reason
+        "port {}, {} +{count}",
+        provocation.port, provocation.reason
     ))
 }
 
-/// Packets that `blue-vm1` sent and that were dropped for this reason.
-fn dropped(stage: &Stage, reason: &str) -> Result<u64> {
+/// Runs a command, if there is one.
+fn exec(netns: &Netns, command: &[&str]) -> Result<()> {
+    if !command.is_empty() {
+        netns.exec(command)?;
+    }
+    Ok(())
+}
+
+/// Packets that `host-a` dropped for the provocation's reason, at its port.
+fn dropped(stage: &Stage, provocation: &Provocation) -> Result<u64> {
     let drops = stage.ask(&["get", "drops"])?;
     let items = drops["items"]
         .as_array()
         .context("`nvectl get drops` lists no items")?;
     let ours = items
         .iter()
-        .filter(|item| item["port"] == "blue/blue-vm1" && item["reason"] == reason);
+        .filter(|item| item["port"] == provocation.port && item["reason"] == provocation.reason);
     Ok(ours.filter_map(|item| item["packets"].as_u64()).sum())
 }

@@ -1,13 +1,14 @@
-//! What tshark makes of the packets between the hosts.
+//! What tshark makes of the NVGRE packets between the hosts.
 
-use super::capture::tshark;
+use super::capture::{fields, tshark};
 use super::score::table;
-use super::tenants::TENANTS;
+use super::tenants::{Carried, TENANTS, Tenant};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 
 /// Outer and inner values of a field stand in one cell, separated by a comma.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
+    "frame.number",
     "ip.src",
     "ip.dst",
     "gre.flags_and_version",
@@ -21,6 +22,7 @@ const FIELDS: [&str; 8] = [
 /// One packet on the wire, as tshark reads it.
 #[derive(Debug, PartialEq)]
 struct Packet {
+    frame: u32,
     outer: [String; 2],
     inner: [String; 2],
     inner_mac: [String; 2],
@@ -30,42 +32,48 @@ struct Packet {
 
 /// Shows some packets; fails unless every one is NVGRE and each tenant has its VSID both ways.
 pub(super) fn check(capture: &Path) -> Result<String> {
-    let mut args = vec!["-T", "fields", "-E", "separator=|", "-E", "occurrence=a"];
-    args.extend(FIELDS.iter().flat_map(|field| ["-e", field]));
-    let lines = tshark(capture, &args)?;
-    let packets = lines.lines().map(packet).collect::<Result<Vec<_>>>()?;
+    let lines = fields(capture, "gre", &FIELDS)?;
+    let packets = lines
+        .iter()
+        .map(|line| packet(line))
+        .collect::<Result<Vec<_>>>()?;
     show(capture, &packets)?;
-    for tenant in &TENANTS {
+    let vsids: Vec<_> = TENANTS.iter().filter_map(vsid).collect();
+    for vsid in &vsids {
         for way in [["192.0.2.1", "192.0.2.2"], ["192.0.2.2", "192.0.2.1"]] {
             let seen = packets
                 .iter()
-                .any(|packet| packet.vsid == tenant.vsid && packet.outer == way);
+                .any(|packet| packet.vsid == *vsid && packet.outer == way);
             let [from, to] = way;
-            ensure!(
-                seen,
-                "no packet of VSID {} from {from} to {to}",
-                tenant.vsid
-            );
+            ensure!(seen, "no packet of VSID {vsid} from {from} to {to}");
         }
     }
-    let vsids = TENANTS.map(|tenant| tenant.vsid);
     let stranger = packets.iter().find(|packet| !vsids.contains(&packet.vsid));
     ensure!(
         stranger.is_none(),
         "a VSID that no tenant has: {stranger:?}"
     );
+    let vsids: Vec<_> = vsids.iter().map(u32::to_string).collect();
     Ok(format!(
-        "{} packets, VSIDs {} and {}",
+        "{} packets, VSIDs {}",
         packets.len(),
-        vsids[0],
-        vsids[1]
+        vsids.join(" and ")
     ))
+}
+
+/// That of a tenant whose packets are encapsulated.
+fn vsid(tenant: &Tenant) -> Option<u32> {
+    match tenant.carried {
+        Carried::Nvgre(vsid) => Some(vsid),
+        Carried::Rewritten(_) => None,
+    }
 }
 
 /// Reads a line of fields; an error says what about it is not NVGRE.
 fn packet(line: &str) -> Result<Packet> {
     let cells: Vec<_> = line.split('|').collect();
     let [
+        frame,
         ip_src,
         ip_dst,
         flags,
@@ -104,6 +112,7 @@ fn packet(line: &str) -> Result<Packet> {
         .with_context(|| format!("no inner Ethernet: {line}"))?;
     let [.., flow_id] = key.to_be_bytes();
     Ok(Packet {
+        frame: number(frame).with_context(|| format!("no frame number: {line}"))?,
         outer: [src.0, dst.0],
         inner: [src.1, dst.1],
         inner_mac: [mac_src.1, mac_dst.1],
@@ -124,13 +133,13 @@ fn show(capture: &Path, packets: &[Packet]) -> Result<()> {
     println!("\non the wire, decoded by tshark:");
     let mut rows = vec![["outer", "VSID", "FlowID", "inner MAC", "inner IP"].map(str::to_owned)];
     let mut seen = Vec::new();
-    for (index, packet) in packets.iter().enumerate() {
+    for packet in packets {
         let way = (packet.vsid, &packet.outer);
         if seen.contains(&way) {
             continue;
         }
         if !seen.iter().any(|(vsid, _)| *vsid == packet.vsid) {
-            print_layers(capture, index + 1)?;
+            print_layers(capture, packet.frame)?;
         }
         seen.push(way);
         rows.push(row(packet));
@@ -142,7 +151,7 @@ fn show(capture: &Path, packets: &[Packet]) -> Result<()> {
     Ok(())
 }
 
-fn print_layers(capture: &Path, frame: usize) -> Result<()> {
+fn print_layers(capture: &Path, frame: u32) -> Result<()> {
     let only = format!("frame.number == {frame}");
     let text = tshark(capture, &["-Y", &only, "-O", "gre"])?;
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -167,13 +176,13 @@ fn row(packet: &Packet) -> [String; 5] {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "192.0.2.1,10.0.0.5|192.0.2.2,10.0.0.7|0x2000|0x6558|0x0017712a|\
+    const GOOD: &str = "7|192.0.2.1,10.0.0.5|192.0.2.2,10.0.0.7|0x2000|0x6558|0x0017712a|\
         02:11:00:00:00:01,02:00:00:00:00:05|02:11:00:00:00:02,02:00:00:00:00:07|0x0800,0x0800";
 
     #[test]
     fn the_key_is_vsid_and_flow_id() {
         let packet = packet(GOOD).unwrap();
-        assert_eq!((packet.vsid, packet.flow_id), (6001, 0x2a));
+        assert_eq!((packet.frame, packet.vsid, packet.flow_id), (7, 6001, 0x2a));
         assert_eq!(packet.outer, ["192.0.2.1", "192.0.2.2"]);
         assert_eq!(packet.inner, ["10.0.0.5", "10.0.0.7"]);
         assert_eq!(packet.inner_mac, ["02:00:00:00:00:05", "02:00:00:00:00:07"]);
