@@ -9,10 +9,10 @@ use dataplane_user::policy::table_image::TableImage;
 
 use crate::{
     counting::{Counting, TABLES},
-    fixtures::{self, asked, slow_path},
+    fixtures::{self, asked, rewrite, slow_path},
     model::{Setting, decide},
     packet::{outer_len, patch, received, udp},
-    policy::{BLUE, PEER, PEER6, SENDER, asking, blue_on_demand, two_tenants},
+    policy::{BLUE, PEER, PEER6, SENDER, asking, blue_on_demand, rewriting, two_tenants},
     want::Want,
 };
 
@@ -63,6 +63,7 @@ pub fn look_ups() -> Walks {
     for (partial, punted) in [
         (blue_on_demand(), slow_path::punted()),
         (asking(), asked::punted()),
+        (rewriting(), rewrite::punted()),
     ] {
         for fixture in punted.iter().filter(|f| f.gso_size == 0) {
             let Want::Punted(_, punt, _) = fixture.want else {
@@ -109,16 +110,26 @@ fn word(direction: Direction, fate: &Want, frame: &[u8]) -> String {
         (_, Want::Replied(..)) => "answered",
         (_, Want::Passed) => return "the host's own".to_owned(),
         (_, Want::Encapped(..)) => "to another host",
+        (_, Want::Rewritten(..)) => "to another host, rewritten",
         (_, Want::Flooded(..)) => "copied",
         (Direction::Egress, Want::Delivered(..)) => "to a port of this host",
+        (Direction::Ingress, Want::Delivered(_, _, out)) if out.len() == frame.len() => {
+            "to its port, rewritten"
+        }
         (Direction::Ingress, Want::Delivered(..)) => "to its port",
     };
     let ethertype = |at: usize| {
         let bytes = frame.get(at + 12..at + 14);
         bytes.map_or(0, |b| u16::from_be_bytes([b[0], b[1]]))
     };
+    let bare = if let Want::Delivered(_, _, out) = fate {
+        out.len() == frame.len()
+    } else {
+        matches!(fate, Want::Replied(..))
+    };
     let inner = match direction {
         Direction::Egress => 0,
+        Direction::Ingress if bare => 0,
         Direction::Ingress if ethertype(0) == ether::IPV6 => outer_len(PEER6),
         Direction::Ingress => outer_len(PEER),
     };

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use dataplane_common::{
     abi::{
-        config::Config, flood::Flood, lookup::LookupRecord, underlay::NextHop, vport::Vport,
-        vsid::VirtualSubnet,
+        config::Config, flood::Flood, lookup::LookupRecord, rewrite::RewriteEntry,
+        underlay::NextHop, vport::Vport, vsid::VirtualSubnet,
     },
     forward::Tables,
     id::{Address, Mac},
@@ -13,7 +13,7 @@ use dataplane_common::{
 use dataplane_user::policy::table_image::TableImage;
 
 /// The tables by the name of their map, in the order of [`Counting::counts`].
-pub const TABLES: [&str; 12] = [
+pub const TABLES: [&str; 13] = [
     "CONFIG",
     "VPORTS",
     "PORT_CAS",
@@ -26,6 +26,7 @@ pub const TABLES: [&str; 12] = [
     "UNDERLAY",
     "VSIDS",
     "LOCAL_PAS",
+    "REWRITES",
 ];
 
 /// A table image and how often each of its tables was asked.
@@ -88,5 +89,8 @@ impl Tables for Counting<'_> {
     }
     fn is_local_pa(&self, pa: Address) -> bool {
         self.asked(11).is_local_pa(pa)
+    }
+    fn rewrite(&self, pa: Address) -> Option<&RewriteEntry> {
+        self.asked(12).rewrite(pa)
     }
 }

@@ -159,9 +159,10 @@ fn untouched(frame: &[u8]) -> Ran {
 
 fn same(want: &Want, ran: &Ran, direction: Direction, frame: &[u8]) -> Result<()> {
     let wanted = match want {
-        Want::Encapped(_, frame) | Want::Delivered(_, _, frame) | Want::Replied(_, frame) => {
-            frame.clone()
-        }
+        Want::Encapped(_, frame)
+        | Want::Rewritten(_, frame)
+        | Want::Delivered(_, _, frame)
+        | Want::Replied(_, frame) => frame.clone(),
         Want::Punted(slot, punt, frame) => {
             let slot = match direction {
                 Direction::Egress => *slot,

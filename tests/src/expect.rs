@@ -116,9 +116,10 @@ impl Fixture {
 
     fn outcome(&self, hook: Hook, ran: &Ran) -> Result<(), String> {
         let (action, frame) = match &self.want {
-            Want::Encapped(_, frame) | Want::Delivered(_, _, frame) | Want::Replied(_, frame) => {
-                (Action::Redirect, frame.clone())
-            }
+            Want::Encapped(_, frame)
+            | Want::Rewritten(_, frame)
+            | Want::Delivered(_, _, frame)
+            | Want::Replied(_, frame) => (Action::Redirect, frame.clone()),
             // The socket of an uplink's queue gets the frame as it is.
             Want::Punted(_, _, frame) if hook == Hook::Xdp && !self.xdp_leaves => {
                 (Action::Redirect, frame.clone())

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod flood;
+mod rewrite;
 
 use std::time::Duration;
 
@@ -119,19 +120,21 @@ fn egress(tables: &impl Tables, port: &Vport, frame: &[u8]) -> Result<Said, Ends
     };
     let frame = [&frame[..12], rest].concat();
     let headers = parse::headers(&Bytes(&frame), 0);
+    // XDP leaves a tagged frame to TC before it knows what becomes of it, and what an error quotes.
+    let mut left_by_xdp = tags > 0;
     let want = headers.map_err(Ends::from).and_then(|headers| {
         let decided = forward::egress(tables, port, &headers);
         let decided = decided.map_err(|halt| Ends(halt, frame.clone()))?;
+        left_by_xdp |= matches!(decided, Egress::Rewrite(_)) && headers.is_error();
         sent(tables, port, (&headers, &frame), &decided)
     });
     match want {
         Ok(want) => {
             let mut said = Said::from(want);
-            said.left_by_xdp |= tags > 0;
+            said.left_by_xdp |= left_by_xdp;
             Ok(said)
         }
-        // XDP leaves a tagged frame to TC before it knows what becomes of it.
-        Err(Ends(halt, _)) if tags > 0 && halt.punt.is_none() => Ok(Said {
+        Err(Ends(halt, _)) if left_by_xdp && halt.punt.is_none() => Ok(Said {
             want: Want::Dropped(port.slot, halt.reason),
             left_by_xdp: true,
         }),
@@ -155,6 +158,11 @@ fn sent(
                 bytes_of(&OverV6::new(&encap.outer))
             };
             Want::Encapped(slot, [outer, inner].concat())
+        }
+        Egress::Rewrite(found) => {
+            let frame = edited(frame, headers, &found.edit);
+            let frame = rewrite::readdressed(frame, headers, &found.pair)?;
+            Want::Rewritten(slot, frame)
         }
         Egress::Deliver(deliver) => {
             let frame = edited(frame, headers, &deliver.edit);
@@ -181,8 +189,11 @@ fn count_tags(frame: &[u8]) -> u8 {
 
 fn ingress(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Said, Ends> {
     let whole = |halt: Halt| Ends(halt, frame.to_vec());
-    let Some(tunnel) = tunnel(tables, frame, verify).map_err(whole)? else {
+    if count_tags(frame) > 0 {
         return Ok(Want::Passed.into());
+    }
+    let Some(tunnel) = tunnel(tables, frame, verify).map_err(whole)? else {
+        return rewrite::ingress(tables, frame);
     };
     let headers = parse::headers(&Bytes(frame), tunnel.outer_len())?;
     let accepted = forward::ingress::ingress(tables, &tunnel, &headers).map_err(whole)?;
@@ -197,12 +208,9 @@ fn ingress(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Said, End
     .into())
 }
 
-/// The steps of the pipeline; `None`: it is the host's.
+/// The steps of the pipeline; `None`: it is the host's, or a port's with a PA of its own.
 fn tunnel(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Option<Tunnel>, Halt> {
     let frame = Bytes(frame);
-    if count_tags(frame.0) > 0 {
-        return Ok(None);
-    }
     let Some(ip) = outer::ip(&frame) else {
         return Ok(None);
     };

@@ -12,6 +12,7 @@ use etherparse::{
 use crate::policy::{GATEWAY_MAC, HOP_MAC, OUR_MAC, PEER, PEER6, US, US6, vm};
 
 pub mod icmp;
+pub mod upper;
 
 pub use icmp::ping;
 

@@ -6,6 +6,7 @@
 //! 10.0.1.16 here, 10.0.1.9 at 192.0.2.2, and customer routes. Whoever has 10.0.N.M has
 //! `fd00:N::M` too.
 
+mod rewrite;
 mod worlds;
 
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ use dataplane_common::{
 };
 use dataplane_user::policy::table_image::{Prefix, TableImage};
 
+pub use rewrite::*;
 pub use worlds::*;
 
 /// Blue's VSID.

@@ -2,6 +2,7 @@
 //! the same ones.
 
 mod any;
+mod rewrite;
 
 use dataplane_common::{
     abi::{lookup::LookupKey, lookup::LookupRecord, vport::Vport},

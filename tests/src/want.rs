@@ -13,6 +13,8 @@ use crate::prog_run::Counts;
 pub enum Want {
     /// On the wire as these bytes.
     Encapped(u32, Vec<u8>),
+    /// On the wire with PAs in place of its CAs, as these bytes.
+    Rewritten(u32, Vec<u8>),
     /// At another port (sender's slot; 0 from the underlay) as these bytes.
     Delivered(u32, u32, Vec<u8>),
     /// Back to the sender as these bytes.
@@ -45,6 +47,7 @@ impl Want {
             (
                 _,
                 Self::Encapped(slot, _)
+                | Self::Rewritten(slot, _)
                 | Self::Replied(slot, _)
                 | Self::Flooded(slot, _)
                 | Self::Punted(slot, ..)
@@ -77,7 +80,9 @@ impl Want {
         counts.count(slot, received);
         match (direction, self) {
             (_, Self::Encapped(..)) => counts.count(slot, C::EgressEncapped),
-            (_, Self::Replied(..)) => counts.count(slot, C::EgressReplied),
+            (_, Self::Rewritten(..)) => counts.count(slot, C::EgressRewritten),
+            (Direction::Egress, Self::Replied(..)) => counts.count(slot, C::EgressReplied),
+            (Direction::Ingress, Self::Replied(..)) => counts.count(slot, C::IngressReplied),
             (Direction::Egress, Self::Delivered(_, to, _)) => {
                 counts.count(slot, C::EgressDelivered);
                 counts.count(*to, C::LocalReceived);

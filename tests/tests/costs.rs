@@ -13,7 +13,7 @@ use dataplane_common::{
 use dataplane_tests::{
     costs::{Baseline, Costs, NOT_WALKED, ask, compare, look_ups, page, series, sum},
     packet::{received, udp},
-    policy::{BLUE, PEER, ca, two_tenants},
+    policy::{BLUE, BLUE_RDID, PEER, ca, own_pa, rewriting, two_tenants},
     prog_run::Programs,
 };
 use dataplane_user::dataplane::layout;
@@ -140,6 +140,11 @@ fn costs_in_look_ups_of_every_walk_are_known() {
     assert_eq!(most("egress", "left to user space: `MISS`"), 3);
     // Our PA, the subnet, the port by MAC and by device, no record, no station, and the route.
     assert_eq!(most("ingress", "left to user space: `SOURCE_MISS`"), 7);
+    // The port, its other CAs, the record and its next hop; and both of the other CA itself, which
+    // have its PA.
+    assert_eq!(most("egress", "IPv4 to another host, rewritten"), 7);
+    // The settings, whose the destination is (once for each who asks), the source, and the port.
+    assert_eq!(most("ingress", "IPv4 to its port, rewritten"), 4);
     // Our PA, the subnet, the sender's record and PA, the port by MAC and by device; and its station
     // and route where there is no record.
     assert_eq!(most("ingress", "IPv4 to its port"), 8);
@@ -155,6 +160,12 @@ fn costs_in_look_ups_of_usual_packets_are_the_same_over_ipv4_and_ipv6() {
         assert_eq!(cost(Direction::Egress, &udp(own, local, 30)), 3);
         let tunnelled = received(BLUE, PEER, 0, &udp(remote, own, 30));
         assert_eq!(cost(Direction::Ingress, &tunnelled), 6);
+        let nat = rewriting();
+        let cost = |direction, frame: &[u8]| ask(&nat, direction, frame).1.iter().sum::<u32>();
+        // Without an outer header the settings are not asked for.
+        assert_eq!(cost(Direction::Egress, &udp(own, remote, 30)), 4);
+        let pa = |last| own_pa(v6, BLUE_RDID, 0, last);
+        assert_eq!(cost(Direction::Ingress, &udp(pa(7), pa(5), 30)), 4);
     }
 }
 

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use dataplane_common::abi::stats::Direction;
 use dataplane_tests::{
     differ::{Devices, Differ},
-    packet::outer_len,
-    policy::{PEER, PEER6, RED, RED_5, RED_6},
+    packet::{outer_len, upper},
+    policy::{BLUE_RDID, PEER, PEER6, RED, RED_5, RED_6, RED_RDID, domain_of},
     prog_run::Hook,
     random::{Dice, any_policy, any_received, any_sent},
     want::Want,
@@ -24,9 +24,16 @@ const THREADS: u64 = 2;
 /// How often each way was taken.
 type Ways = BTreeMap<String, u64>;
 
-fn word(direction: Direction, want: &Want) -> String {
+fn word(direction: Direction, frame: &[u8], want: &Want) -> String {
     let what = match want {
         Want::Encapped(..) => "encapped".to_owned(),
+        Want::Rewritten(..) => "rewritten".to_owned(),
+        // Nothing was in front.
+        Want::Delivered(_, _, out)
+            if direction == Direction::Ingress && out.len() == frame.len() =>
+        {
+            "delivered, rewritten".to_owned()
+        }
         Want::Delivered(..) => "delivered".to_owned(),
         Want::Replied(..) => "replied".to_owned(),
         Want::Flooded(..) => "flooded".to_owned(),
@@ -48,15 +55,36 @@ fn vsid(frame: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes([0, key[0], key[1], key[2]]))
 }
 
-/// What red's VSID brings gets to red's ports, and nothing else does; blue's port, which all others
-/// are from, sends nothing with that VSID.
+/// Where all checksums were right they are right in what comes of it, each summed anew.
+fn stays_right(frame: &[u8], want: &Want) -> Result<()> {
+    let (Want::Rewritten(_, out) | Want::Delivered(_, _, out)) = want else {
+        return Ok(());
+    };
+    let is_ip = matches!(frame[12..14], [8, 0] | [0x86, 0xDD]);
+    let tunnelled = frame.len() > out.len();
+    if is_ip && !tunnelled && upper::is_right(frame) {
+        ensure!(upper::is_right(out), "a wrong checksum in {out:02x?}");
+    }
+    Ok(())
+}
+
+/// What red's VSID or PAs bring gets to red's ports, and nothing else does; blue's port, which all
+/// others are from, sends nothing with that VSID or those PAs.
 fn stays_with_its_tenant(direction: Direction, frame: &[u8], want: &Want) -> Result<()> {
-    let of_red = direction == Direction::Ingress && vsid(frame) == Some(RED);
+    let domain = upper::addresses(frame).and_then(|(_, dst)| domain_of(dst));
+    let brings_red = domain.map_or(vsid(frame) == Some(RED), |rdid| rdid == RED_RDID);
+    let of_red = direction == Direction::Ingress && brings_red;
     let receivers = match want {
         Want::Delivered(_, slot, _) => vec![*slot],
         Want::Flooded(_, copies) => copies.delivered.clone(),
         Want::Encapped(_, sent) => {
             ensure!(vsid(sent).is_some_and(|vsid| vsid != RED), "sent to red");
+            Vec::new()
+        }
+        Want::Rewritten(_, sent) => {
+            let (src, dst) = upper::addresses(sent).context("rewritten")?;
+            let domains = [src, dst].map(domain_of);
+            ensure!(domains == [Some(BLUE_RDID); 2], "between {src} and {dst}");
             Vec::new()
         }
         Want::Replied(..) | Want::Passed | Want::Punted(..) | Want::Dropped(..) => Vec::new(),
@@ -91,8 +119,9 @@ fn run(first: u64, packets: u64) -> Result<Ways> {
                 let ran = ran.with_context(|| format!("policy {seed}, frame {number}"))?;
                 if let Some(want) = ran {
                     let stays = stays_with_its_tenant(direction, &frame, &want);
+                    let stays = stays.and_then(|()| stays_right(&frame, &want));
                     stays.with_context(|| format!("policy {seed}: {frame:02x?}"))?;
-                    *ways.entry(word(direction, &want)).or_default() += 1;
+                    *ways.entry(word(direction, &frame, &want)).or_default() += 1;
                 }
             }
             let counted = differ.counted();
@@ -128,12 +157,15 @@ fn programs_do_what_the_decision_says() -> Result<()> {
     // Each way was taken often enough to say something.
     for way in [
         "egress encapped",
+        "egress rewritten",
         "egress delivered",
         "egress replied",
         "egress flooded",
         "ingress delivered",
+        "ingress delivered, rewritten",
         "ingress flooded",
         "ingress passed",
+        "ingress replied",
     ] {
         let count = all.get(way).copied().unwrap_or(0);
         ensure!(count * 500 >= packets, "{way}: {count} of {packets}");

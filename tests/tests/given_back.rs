@@ -10,9 +10,9 @@ use dataplane_common::{
 };
 use dataplane_tests::{
     expect::{Fixture, Want, check_each},
-    fixtures::{self, asked, slow_path},
+    fixtures::{self, asked, rewrite, slow_path},
     packet::{udp, who_has},
-    policy::{BLUE_5, BLUE_6, SENDER, asking, blue_on_demand},
+    policy::{BLUE_5, BLUE_6, SENDER, UPLINK_DEVICE, asking, blue_on_demand, rewriting},
     prog_run::{Action, Counts, Hook, Listener, Programs},
 };
 
@@ -83,6 +83,30 @@ fn what_is_given_back_goes_on_as_if_it_had_come_now() -> Result<()> {
     check_each(&as_given_back(slow_path::known()), |f| {
         f.check_back(&programs)
     });
+    Ok(())
+}
+
+/// But for questions on an uplink and what is the host's: user space never got those.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_is_given_back_gets_other_addresses_too() -> Result<()> {
+    let mut image = rewriting();
+    image.config.upcall_ifindex = UPLINK_DEVICE;
+    let (programs, _listener) = Programs::attended(&image)?;
+    let mut fixtures = as_given_back(rewrite::all());
+    for fixture in &mut fixtures {
+        let asked =
+            fixture.direction == Direction::Ingress && matches!(fixture.want, Want::Replied(..));
+        if asked || fixture.want == Want::Passed {
+            fixture.want = Want::Dropped(0, R::PuntFailed);
+        }
+    }
+    fixtures.extend(slow_path::looping(rewrite::punted()));
+    let asks = [R::MtuExceeded, R::TtlExceeded, R::NatSrcUnknown];
+    let would_ask =
+        |fixture: &Fixture| matches!(fixture.want, Want::Dropped(_, why) if asks.contains(&why));
+    fixtures.retain(|fixture| !would_ask(fixture));
+    check_each(&fixtures, |fixture| fixture.check_back(&programs));
     Ok(())
 }
 

@@ -14,11 +14,12 @@ use dataplane_common::{
 };
 use dataplane_tests::{
     expect::{Fixture, Want, check_at},
-    fixtures::{self, asked, slow_path},
+    fixtures::{self, asked, rewrite, slow_path},
     model::second,
     packet::{received, udp, who_has},
     policy::{
-        BLUE, BLUE_5, BLUE_RDID, RED, RED_RDID, UPLINK_DEVICE, asking, blue_on_demand, two_tenants,
+        BLUE, BLUE_5, BLUE_RDID, RED, RED_RDID, UPLINK_DEVICE, asking, blue_on_demand, rewriting,
+        two_tenants,
     },
     prog_run::{Hook, Listener, Programs, UPLINK},
 };
@@ -44,6 +45,10 @@ fn user_space_gets_the_frame_behind_a_header_that_says_why() -> Result<()> {
     at_both_hooks(&programs, &slow_path::known());
     let (programs, _listener) = Programs::attended(&asking())?;
     at_both_hooks(&programs, &asked::punted());
+    let mut image = rewriting();
+    image.config.upcall_ifindex = UPLINK_DEVICE;
+    let (programs, _listener) = Programs::attended(&image)?;
+    at_both_hooks(&programs, &rewrite::punted());
     Ok(())
 }
 
@@ -247,8 +252,9 @@ fn every_punt_has_a_fixture_of_its_own() {
     let own = of(slow_path::to_uplink_socket(all));
     let mut all = slow_path::punted();
     all.extend(asked::punted());
+    all.extend(rewrite::punted());
     assert!(of(all).iter().eq(Punt::ALL));
-    // All that XDP can leave to a queue's own socket.
+    // All that XDP can leave to a queue's own socket; what errors quote, it leaves to TC.
     let from_underlay = [Punt::SourceMiss, Punt::Wide, Punt::PathMtu, Punt::DhcpAck];
     assert!(own.iter().eq(&from_underlay), "{own:?}");
 }

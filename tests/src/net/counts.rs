@@ -63,6 +63,7 @@ impl Site {
                 "egress",
                 &[
                     "encapped",
+                    "rewritten",
                     "delivered",
                     "replied",
                     "passed",
@@ -70,7 +71,10 @@ impl Site {
                     "flooded",
                 ][..],
             ),
-            ("ingress", &["delivered", "passed", "punted", "flooded"][..]),
+            (
+                "ingress",
+                &["delivered", "replied", "passed", "punted", "flooded"][..],
+            ),
         ] {
             let count = |what: &str| {
                 let name = format!("{direction}_{what}");

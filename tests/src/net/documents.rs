@@ -40,6 +40,11 @@ pub fn subnet(vsid: u32, prefixes: &[&str], more: &str) -> String {
     text
 }
 
+/// Fields of a port whose addresses are rewritten: one provider address for each of its own.
+pub fn rewritten(pas: &[&str]) -> String {
+    format!("rule: TranslationMethodNat\nproviderAddresses: {pas:?}")
+}
+
 /// A customer route of a VM network.
 pub fn route(
     network: &str,

@@ -177,9 +177,12 @@ fn address(netns: &Netns, device: &str, address: &str, length: &str) -> Result<(
 
 /// What the router takes to be the MTU of its way to a host; the links themselves carry more.
 pub fn set_hop(core: &Netns, family: Family, host: usize, mtu: u16) -> Result<()> {
-    let (_, link, _) = HOSTS[host];
-    let to = format!("{}/{}", family.pa(host), family.of([32, 128]));
-    let way = ["ip", "route", "replace", &to, "dev", link];
+    set_way(core, family.pa(host), host, mtu)
+}
+
+/// The same of its way to another address behind a host.
+pub fn set_way(core: &Netns, to: &str, host: usize, mtu: u16) -> Result<()> {
+    let way = ["ip", "route", "replace", to, "dev", link_to(host)];
     core.exec(&[&way[..], &["mtu", &mtu.to_string()]].concat())?;
     Ok(())
 }

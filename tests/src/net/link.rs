@@ -4,6 +4,15 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use xtask::lab::Netns;
 
+/// What makes a veth hand over more than one frame of a wire at a time.
+const OFFLOADS: [&str; 5] = [
+    "tx",
+    "tso",
+    "gso",
+    "tx-gre-segmentation",
+    "tx-gre-csum-segmentation",
+];
+
 /// A device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -37,4 +46,13 @@ impl Link {
         let bytes = bytes.try_into().ok();
         bytes.with_context(|| format!("{:?} is no MAC", self.mac))
     }
+}
+
+/// Makes a veth hand over whole frames of one segment each.
+pub(super) fn complete(netns: &Netns, device: &str) -> Result<()> {
+    let mut off = vec!["ethtool", "-K", device];
+    for feature in OFFLOADS {
+        off.extend([feature, "off"]);
+    }
+    netns.exec(&off).map(drop)
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod burst;
 mod counts;
+pub mod decode;
 pub mod dhcp;
 pub mod disk;
 pub mod documents;

@@ -1,6 +1,6 @@
 //! Hosts, their `nved`s, and what these say.
 
-use super::SOON;
+use super::{SOON, fabric::link_to, link::complete};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::{path::PathBuf, process::Command};
@@ -11,15 +11,6 @@ use xtask::lab::{
 /// Two tenants that have the same addresses and MACs, one VM of each on both hosts.
 const DEMO: &str = include_str!("../../../examples/demo.yaml");
 const VMS: [&str; 4] = ["blue-vm1", "blue-vm2", "red-vm1", "red-vm2"];
-
-/// What makes a veth hand over more than one frame of a wire at a time.
-const OFFLOADS: [&str; 5] = [
-    "tx",
-    "tso",
-    "gso",
-    "tx-gre-segmentation",
-    "tx-gre-csum-segmentation",
-];
 
 /// Everything that a test has up. The order of the fields is the order of taking it down.
 #[derive(Debug)]
@@ -119,14 +110,13 @@ impl Site {
         (0..self.topology.hosts.len()).try_for_each(|host| self.like_a_wire(host))
     }
 
-    /// [`Site::like_wires`] for what one host sends.
+    /// [`Site::like_wires`] for what one host sends, and what it gets from what stands in the middle.
     pub fn like_a_wire(&self, host: usize) -> Result<()> {
-        let mut off = vec!["ethtool", "-K", "eth0"];
-        for feature in OFFLOADS {
-            off.extend([feature, "off"]);
+        complete(self.host(host), "eth0")?;
+        match &self.topology.middle {
+            Some(middle) => complete(middle, link_to(host)),
+            None => Ok(()),
         }
-        self.host(host).exec(&off)?;
-        Ok(())
     }
 
     /// The namespace of a host.

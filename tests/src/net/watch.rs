@@ -22,7 +22,7 @@ pub fn bad(from: impl Into<IpAddr>, to: impl Into<IpAddr>) -> Frame {
 }
 
 /// A UDP packet that must arrive.
-pub fn good(from: [u8; 4], to: [u8; 4]) -> Frame {
+pub fn good(from: impl Into<IpAddr>, to: impl Into<IpAddr>) -> Frame {
     udp_ports(from, to, 4000, GOOD, 64)
 }
 

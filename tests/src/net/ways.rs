@@ -53,6 +53,7 @@ impl<'a> Ways<'a> {
         let question = Question {
             pas: &BTreeSet::from([pa]),
             own: &self.own,
+            ports: &BTreeSet::new(),
             uplinks: &BTreeSet::from([uplink]),
             seen: &seen,
             path_mtus: &self.path_mtus,

@@ -111,6 +111,18 @@ pub fn advertise((target, mac): (Ipv6Addr, Mac), router: bool, asker: Ipv6Addr) 
     icmpv6((to, mac), (target, asker), 255, &message)
 }
 
+/// "`mac` has `target`", told to all because somebody without an address asked.
+pub fn advertise_to_all(target: Ipv6Addr, mac: Mac) -> Vec<u8> {
+    let message = neighbour(136, 0x20, target, Some((2, mac)));
+    let all = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 1);
+    icmpv6(
+        (Mac([0x33, 0x33, 0, 0, 0, 1]), mac),
+        (target, all),
+        255,
+        &message,
+    )
+}
+
 /// A router solicitation.
 pub fn router_solicitation(sender: Ipv6Addr) -> Vec<u8> {
     let from = vm(last(sender.into()));

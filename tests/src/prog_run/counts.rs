@@ -105,6 +105,7 @@ impl Counts {
             let sum = |outcomes: &[C]| -> u64 { outcomes.iter().map(|c| count(slot, *c)).sum() };
             let egress = [
                 C::EgressEncapped,
+                C::EgressRewritten,
                 C::EgressDelivered,
                 C::EgressReplied,
                 C::EgressPassed,
@@ -113,6 +114,7 @@ impl Counts {
             ];
             let ingress = [
                 C::IngressDelivered,
+                C::IngressReplied,
                 C::IngressPassed,
                 C::IngressPunted,
                 C::IngressFlooded,

@@ -137,6 +137,7 @@ impl Programs {
             &present(&old.local_pas),
             &present(&image.local_pas),
         );
+        self.put("REWRITES", &old.rewrites, &image.rewrites);
         let routes = self.ebpf.map_mut("ROUTES").expect("map");
         let mut routes: LpmTrie<_, RouteKey, LookupRecord> =
             LpmTrie::try_from(routes).expect("trie");

@@ -5,14 +5,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use dataplane_common::abi::{flood::Flood, vport::Vport, vsid::VirtualSubnet};
 use dataplane_user::policy::table_image::TableImage;
 
-use super::{Dice, ipv4, spoil};
+use super::{Dice, ipv4, rewrite, spoil};
 use crate::{
     fixtures::families::extended,
     packet::{
         arp, eth, icmp, patch, patch_ip, peer, ping, received, syn, tagged, tcp, udp, with_ttl,
     },
     policy::{
-        BLUE, BLUE_OTHER, BLUE_RDID, GATEWAY_MAC, GROUP, PA_GROUP, RED, SENDER, STRANGER,
+        BLUE, BLUE_OTHER, BLUE_RDID, GATEWAY_MAC, GROUP, PA_GROUP, RED, SECOND, SENDER, STRANGER,
         broadcasting, ca, external_router, forwarding, on_demand, switched, two_tenants, vm,
     },
 };
@@ -31,14 +31,17 @@ const FLAGS: [u16; 8] = [
 
 /// Tables of any kind, whole.
 pub fn any_policy(dice: &mut Dice) -> TableImage {
-    let mut image = match dice.below(6) {
-        0 => broadcasting(&[2]),
+    let mut image = match dice.below(7) {
+        0 | 6 => broadcasting(&[2]),
         1 => broadcasting(&[2, 3, 8, 9]),
         2 => switched(),
         3 => forwarding(),
         4 => external_router(),
         _ => two_tenants(),
     };
+    if dice.one_in(2) {
+        rewrite::some(dice, &mut image);
+    }
     image.config.flow_id = dice.of(&[0, 1]);
     image.config.seed = u32::from(dice.byte());
     image.config.outer_ttl = dice.of(&[1, 64, 255]);
@@ -78,7 +81,7 @@ pub fn any_sent(dice: &mut Dice) -> Vec<u8> {
     let src = if dice.one_in(12) {
         somebody(dice, v6)
     } else {
-        ca(v6, 0, 5)
+        ca(v6, 0, dice.of(&[5, 5, 5, 5, 5, SECOND]))
     };
     let dst = somebody(dice, v6);
     let frame = tenants_frame(dice, src, dst);
@@ -97,6 +100,10 @@ pub fn any_sent(dice: &mut Dice) -> Vec<u8> {
 pub fn any_received(dice: &mut Dice) -> Vec<u8> {
     if dice.one_in(25) {
         return of_the_host(dice);
+    }
+    if dice.one_in(5) {
+        let frame = rewrite::received(dice);
+        return cut(dice, frame);
     }
     let v6 = dice.one_in(2);
     let over6 = dice.one_in(3);
@@ -205,13 +212,15 @@ fn elsewhere(dice: &mut Dice, v6: bool) -> IpAddr {
     far.into()
 }
 
-fn tenants_frame(dice: &mut Dice, src: IpAddr, dst: IpAddr) -> Vec<u8> {
-    let mut frame = match dice.below(12) {
+pub(super) fn tenants_frame(dice: &mut Dice, src: IpAddr, dst: IpAddr) -> Vec<u8> {
+    let mut frame = match dice.below(14) {
         0 | 1 => question(dice, src, dst),
         2 => other(dice),
         3 => ping(src, dst, dice.one_in(4)),
         4 => opening(dice, src, dst),
         5 | 6 => tcp(src, dst, usize::from(dice.below(1600))),
+        8 => rewrite::about(dice, src, dst),
+        9 => rewrite::other(dice, src, dst),
         7 => match (src, dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4(dice, src.octets(), dst.octets()),
             _ => chained(dice, src, dst),
@@ -246,7 +255,7 @@ fn tenants_frame(dice: &mut Dice, src: IpAddr, dst: IpAddr) -> Vec<u8> {
 }
 
 /// ARP or neighbour discovery.
-fn question(dice: &mut Dice, src: IpAddr, dst: IpAddr) -> Vec<u8> {
+pub(super) fn question(dice: &mut Dice, src: IpAddr, dst: IpAddr) -> Vec<u8> {
     match (src, dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let (src, dst) = (src.octets(), dst.octets());

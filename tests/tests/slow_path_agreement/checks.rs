@@ -130,6 +130,9 @@ fn path_mtu(tables: &TableImage, dst: Address) -> Result<u16> {
         return Ok(tables.vports[&record.ifindex].mtu);
     }
     let hop = tables.underlay[&record.pa_index];
+    if record.has(LookupRecord::REWRITE) {
+        return Ok(hop.path_mtu);
+    }
     Ok(hop.path_mtu - if hop.pa.is_v4() { 42 } else { 62 })
 }
 

@@ -3,6 +3,7 @@
 
 mod checks;
 mod pair;
+mod rewriting;
 mod side;
 
 use std::{collections::BTreeMap, env};
@@ -17,6 +18,7 @@ use dataplane_tests::{
 use dataplane_user::policy::table_image::TableImage;
 
 use pair::Pair;
+use rewriting::rewriting;
 
 /// Policies in each direction, and frames through each.
 const POLICIES: u64 = 12;
@@ -41,8 +43,29 @@ fn at_uplink(mut image: TableImage) -> TableImage {
     image
 }
 
+/// How blue's packets get to other hosts.
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Encapsulated.
+    Encap,
+    /// With PAs in place of their CAs.
+    Nat,
+}
+
+/// A frame of either kind: IPv4 that needs cutting, or all that there is.
+fn any_frame(dice: &mut Dice, direction: Direction, rule: Rule) -> Vec<u8> {
+    let any = dice.one_in(2);
+    match (direction, rule) {
+        (Direction::Egress, _) if any => any_sent(dice),
+        (Direction::Egress, _) => sent_frame(dice),
+        (Direction::Ingress, Rule::Nat) => rewriting::received(dice),
+        (Direction::Ingress, Rule::Encap) if any => any_received(dice),
+        (Direction::Ingress, Rule::Encap) => received_frame(dice),
+    }
+}
+
 /// Thousands of frames over as many policies as are asked for.
-fn agree(direction: Direction) -> Result<Ways> {
+fn agree(direction: Direction, rule: Rule) -> Result<Ways> {
     let first = match env::var("NVE_AGREEMENT_SEED") {
         Ok(seed) => seed.parse().context("NVE_AGREEMENT_SEED is no number")?,
         Err(_) => SEED,
@@ -57,16 +80,13 @@ fn agree(direction: Direction) -> Result<Ways> {
             Direction::Egress => image,
             Direction::Ingress => at_uplink(image),
         };
+        let image = match rule {
+            Rule::Encap => image,
+            Rule::Nat => rewriting(image),
+        };
         let mut pair = Pair::new(&image, &listeners);
         for number in 0..FRAMES {
-            // The one kind is IPv4 that needs cutting, the other all that there is.
-            let any = dice.one_in(2);
-            let frame = match (direction, any) {
-                (Direction::Egress, false) => sent_frame(&mut dice),
-                (Direction::Egress, true) => any_sent(&mut dice),
-                (Direction::Ingress, false) => received_frame(&mut dice),
-                (Direction::Ingress, true) => any_received(&mut dice),
-            };
+            let frame = any_frame(&mut dice, direction, rule);
             let hook = dice.of(&[Hook::Tc, Hook::Xdp]);
             let keep = dice.one_in(4);
             let way = pair.agree(hook, direction, &frame, keep);
@@ -92,7 +112,7 @@ fn taken(ways: &Ways, wanted: &[(&str, u64)]) {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn what_ports_send_comes_to_the_same_by_the_slow_path() -> Result<()> {
-    let ways = agree(Direction::Egress)?;
+    let ways = agree(Direction::Egress, Rule::Encap)?;
     taken(
         &ways,
         &[
@@ -111,10 +131,42 @@ fn what_ports_send_comes_to_the_same_by_the_slow_path() -> Result<()> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn what_comes_from_the_underlay_comes_to_the_same_by_the_slow_path() -> Result<()> {
-    let ways = agree(Direction::Ingress)?;
+    let ways = agree(Direction::Ingress, Rule::Encap)?;
     taken(
         &ways,
         &[("directly", 500), ("given back", 400), ("narrowed", 5)],
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_is_rewritten_comes_to_the_same_by_the_slow_path() -> Result<()> {
+    let ways = agree(Direction::Egress, Rule::Nat)?;
+    taken(
+        &ways,
+        &[
+            ("directly", 500),
+            ("given back", 400),
+            ("fragmented", 50),
+            ("told", 20),
+            ("told of the last hop", 5),
+        ],
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn what_routers_report_of_rewritten_packets_is_told_in_cas() -> Result<()> {
+    let ways = agree(Direction::Ingress, Rule::Nat)?;
+    taken(
+        &ways,
+        &[
+            ("directly", 500),
+            ("told of what was rewritten", 200),
+            ("dropped by user space", 50),
+        ],
     );
     Ok(())
 }

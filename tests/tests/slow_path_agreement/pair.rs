@@ -33,6 +33,7 @@ use dataplane_user::{
 
 use crate::{
     checks::{advertised, told, too_large, whole_again},
+    rewriting::{self, translated},
     side::{Fate, Side},
 };
 
@@ -214,10 +215,15 @@ impl Pair {
                 })
             }
             Act::Answer(header, frame) => {
+                self.handed_over(&(header, frame.clone()))?;
+                if handlers::why(&self.directory, upcall) == Punt::RewriteError {
+                    ensure!(want.reasons() == [rewriting::UNHEARD], "{want:02x?}");
+                    translated(&self.directory.tables, &upcall.frame, &frame)?;
+                    return Ok("told of what was rewritten");
+                }
                 // Nobody listens there.
                 let unheard = DropReason::PuntFailed;
                 ensure!(want.reasons() == [unheard], "{want:02x?}");
-                self.handed_over(&(header, frame.clone()))?;
                 advertised(&upcall.frame, &frame)?;
                 Ok("answered")
             }
