@@ -94,10 +94,8 @@ pub fn compile(
     for (key, port) in plain.filter(|(_, port)| port.host == host) {
         compiler.plain_port(key, port)?;
     }
-    compiler.derived()?;
-    compiler.stated()?;
+    compiler.records()?;
     compiler.stations()?;
-    compiler.rewrites()?;
     compiler.groups()?;
     compiler.floods()?;
     compiler.plain_floods();

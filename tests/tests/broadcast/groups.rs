@@ -6,11 +6,11 @@ use dataplane_tests::net::{
     PacketSocket, SOON, Site,
     documents::{document, subnet},
     fabric::{Family, Middle},
+    families,
     hear::{Ears, call, mark},
     outer::with_mark,
     ping,
     plan::{A, B, C, Plan},
-    proof,
 };
 use std::net::IpAddr;
 use xtask::lab::{Netns, wait_until};
@@ -39,17 +39,6 @@ fn plan(family: Family) -> Plan {
         .vm(("one", "blue"), A, BLUE, &["10.0.0.5", "fd00:6001::5"])
         .vm(("two", "blue"), B, BLUE, &["10.0.0.6", "fd00:6001::6"])
         .vm(("other", "blue"), C, 6002, &["10.0.1.8"])
-}
-
-fn families(
-    name: &str,
-    plan: impl Fn(Family) -> Plan,
-    body: impl Fn(&mut Site, &Plan) -> Result<()>,
-) {
-    for family in Family::ALL {
-        let (name, plan) = (format!("{name}{}", family.of([4, 6])), plan(family));
-        proof(Site::of(&name, &plan), |site| body(site, &plan));
-    }
 }
 
 /// Whether a host is a member of a group, as its kernel tells it.

@@ -3,13 +3,13 @@
 use crate::{FAR, GATEWAY, HOP, LINK, NEAR, path_mtu, plan};
 use anyhow::{Context, Result, ensure};
 use dataplane_tests::net::{
-    Frame, PacketSocket, SOON, Site,
+    Frame, PacketSocket, SOON, Site, everywhere,
     fabric::Family,
     inside,
     outer::{fragments, nvgre},
     path::{learns, neighbour_mac},
-    plan::{A, B},
-    proof, tcp,
+    plan::{A, B, Plan},
+    tcp,
 };
 use etherparse::{
     Icmpv4Type, Icmpv6Type, NetSlice, SlicedPacket, TransportSlice, icmpv4::DestUnreachableHeader,
@@ -20,19 +20,8 @@ use std::{
 };
 use xtask::lab::wait_until;
 
-/// All underlays with both hooks.
-const SITES: [(&str, Family, &str); 4] = [
-    ("4t", Family::V4, "tc"),
-    ("4x", Family::V4, "xdp"),
-    ("6t", Family::V6, "tc"),
-    ("6x", Family::V6, "xdp"),
-];
-
-fn everywhere(name: &str, body: impl Fn(&mut Site, Family) -> Result<()>) {
-    for (suffix, family, mode) in SITES {
-        let site = Site::of(&format!("{name}{suffix}"), &plan(family, mode, HOP));
-        proof(site, |site| body(site, family));
-    }
+fn narrow(family: Family, mode: &'static str) -> Plan {
+    plan(family, mode, HOP)
 }
 
 /// The largest packet of a VM that gets through.
@@ -68,7 +57,7 @@ fn told(frame: &[u8]) -> Option<(usize, IpAddr, [u8; 6])> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_large_ping_is_told_of_a_narrow_hop_by_the_gateway() {
-    everywhere("pmping", |site, family| {
+    everywhere("pmping", narrow, |site, family| {
         let near = site.vm("near");
         for inner in Family::ALL {
             let (to, gateway) = (inner.of(FAR), inner.of(GATEWAY));
@@ -92,7 +81,7 @@ fn a_large_ping_is_told_of_a_narrow_hop_by_the_gateway() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn tcp_recovers_from_a_narrow_hop() {
-    everywhere("pmtcp", |site, family| {
+    everywhere("pmtcp", narrow, |site, family| {
         let (near, far) = (site.vm("near"), site.vm("far"));
         let wire = site.wire(B)?;
         for inner in Family::ALL {
@@ -151,7 +140,7 @@ fn is_inner_fragment(inner: &Frame) -> bool {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn datagrams_without_df_are_cut_inside() {
-    everywhere("pmcut", |site, family| {
+    everywhere("pmcut", narrow, |site, family| {
         for bytes in [1450, 9000] {
             arrives(site, bytes)?;
             let wire = site.wire(B)?;

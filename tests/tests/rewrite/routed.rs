@@ -3,13 +3,13 @@
 use crate::{FAR, FAR_PA, GATEWAY, NEAR, plan};
 use anyhow::{Context, Result, ensure};
 use dataplane_tests::net::{
-    PacketSocket, SOON, Site,
+    PacketSocket, SOON, Site, everywhere,
     fabric::{Family, set_way},
     inside,
     outer::fragments,
     path::{hops, large_ping, learns, path_mtu},
     plan::B,
-    proof, tcp,
+    tcp,
 };
 use etherparse::{NetSlice, SlicedPacket};
 use std::net::{IpAddr, UdpSocket};
@@ -18,21 +18,6 @@ use xtask::lab::wait_until;
 /// What the hosts' links carry, and what one hop of the underlay does.
 const LINK: usize = 1600;
 const HOP: u16 = 1400;
-/// IPv6 with both hooks, IPv4 with both.
-const SITES: [(&str, Family, &str); 4] = [
-    ("4t", Family::V4, "tc"),
-    ("4x", Family::V4, "xdp"),
-    ("6t", Family::V6, "tc"),
-    ("6x", Family::V6, "xdp"),
-];
-
-fn everywhere(name: &str, body: impl Fn(&mut Site, Family) -> Result<()>) {
-    for (suffix, family, mode) in SITES {
-        let site = Site::of(&format!("{name}{suffix}"), &plan(family, mode));
-        proof(site, |site| body(site, family));
-    }
-}
-
 /// Who sent a frame.
 fn sender(frame: &[u8]) -> Option<IpAddr> {
     match SlicedPacket::from_ethernet(frame).ok()?.net? {
@@ -46,7 +31,7 @@ fn sender(frame: &[u8]) -> Option<IpAddr> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn traceroute_shows_the_gateway_in_place_of_the_underlays_router() {
-    everywhere("rwhop", |site, family| {
+    everywhere("rwhop", plan, |site, family| {
         for (from, to) in [("near", FAR), ("far", NEAR)] {
             let ear = PacketSocket::open(site.vm(from), "eth0")?;
             let found = hops(site.vm(from), family.of(to))?;
@@ -70,7 +55,7 @@ fn narrow(site: &Site, family: Family) -> Result<()> {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn a_vm_learns_the_mtu_of_a_narrow_hop() {
-    everywhere("rwmtu", |site, family| {
+    everywhere("rwmtu", plan, |site, family| {
         narrow(site, family)?;
         let (near, to) = (site.vm("near"), family.of(FAR));
         learns(near, to, LINK, HOP.into())?;
@@ -87,7 +72,7 @@ fn a_vm_learns_the_mtu_of_a_narrow_hop() {
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn tcp_recovers_from_a_narrow_hop() {
-    everywhere("rwslow", |site, family| {
+    everywhere("rwslow", plan, |site, family| {
         narrow(site, family)?;
         let (near, far) = (site.vm("near"), site.vm("far"));
         tcp(near, far, family.of(FAR), 1_000_000)?;
@@ -103,7 +88,7 @@ fn tcp_recovers_from_a_narrow_hop() {
 #[ignore = "needs root: cargo xtask test"]
 fn datagrams_in_fragments_arrive() {
     const LEN: usize = 8 << 10;
-    everywhere("rwcut", |site, family| {
+    everywhere("rwcut", plan, |site, family| {
         narrow(site, family)?;
         let to: IpAddr = family.of(FAR).parse()?;
         let any = family.of(["0.0.0.0:0", "[::]:0"]);

@@ -1,10 +1,11 @@
 //! Who asks for the PA of a port gets an answer, where and while there is one.
 
-use crate::{NEAR, OTHER, alone, asker::Asker, families, follows, says, told, uplink};
+use crate::{NEAR, OTHER, alone, asker::Asker, follows, says, told, uplink};
 use anyhow::{Result, ensure};
 use dataplane_tests::net::{
     Link, SOON, Site,
     fabric::Family,
+    families,
     path::answers,
     plan::{A, Plan},
     proof,

@@ -1,8 +1,8 @@
 //! `useVmMACAddress`: on the underlay the PA has the VM's MAC, and the uplink takes frames for that.
 
-use crate::{NEAR, OTHER, alone, answers::plain, families, says, told, uplink};
+use crate::{NEAR, OTHER, alone, answers::plain, says, told, uplink};
 use anyhow::{Result, ensure};
-use dataplane_tests::net::{SOON, Site, fabric::Family, plan::A, proof};
+use dataplane_tests::net::{SOON, Site, fabric::Family, families, plan::A, proof};
 use xtask::lab::wait_until;
 
 const VM_MAC: &str = "useVmMACAddress: true";

@@ -15,7 +15,6 @@ use dataplane_tests::net::{
     documents::subnet,
     fabric::{Family, Middle},
     plan::{A, Plan},
-    proof,
 };
 use xtask::lab::{Netns, wait_until};
 
@@ -55,17 +54,6 @@ fn alone(family: Family, more: &str) -> Plan {
     let mut plan = with_vm(plan, "other", A, OTHER, "");
     plan.hosts = 1;
     plan
-}
-
-fn families(
-    name: &str,
-    plan: impl Fn(Family) -> Plan,
-    body: impl Fn(&mut Site, &Plan) -> Result<()>,
-) {
-    for family in Family::ALL {
-        let (name, plan) = (format!("{name}{}", family.of([4, 6])), plan(family));
-        proof(Site::of(&name, &plan), |site| body(site, &plan));
-    }
 }
 
 /// The MAC of a host's uplink.

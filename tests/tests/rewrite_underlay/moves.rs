@@ -1,10 +1,11 @@
 //! A port that moves takes its PA along, and whoever knew it follows.
 
-use crate::{FAR, NEAR, OTHER, answers::plain, families, follows, network, told, uplink, with_vm};
+use crate::{FAR, NEAR, OTHER, answers::plain, follows, network, told, uplink, with_vm};
 use anyhow::ensure;
 use dataplane_tests::net::{
     SOON,
     fabric::Family,
+    families,
     path::{answers, becomes, neighbour},
     plan::{A, B, C, Plan},
 };

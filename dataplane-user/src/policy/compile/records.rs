@@ -17,35 +17,19 @@ use super::{
 };
 use crate::policy::{
     document::TableMode,
-    model::{Broadcast, derived_records},
+    model::{Broadcast, Policy, derived_records},
 };
 
 impl Compiler<'_> {
-    pub(super) fn derived(&mut self) -> Result<(), CompileError> {
-        for record in derived_records(self.policy) {
-            let station = Station {
-                vsid: record.vsid,
-                mac: record.mac,
-                pa: record.pa,
-                rule: record.rule,
-                l2_only: false,
-            };
-            self.record(record.ca, &station)?;
+    /// `LOOKUP` and `LOOKUP6`, and `REWRITES` of what has a PA of its own: all of the routing domains in
+    /// use here, for a packet's source PA is known by nothing else.
+    pub(super) fn records(&mut self) -> Result<(), CompileError> {
+        let policy = self.policy;
+        for (ca, station, use_vm_mac) in known(policy) {
+            self.record(ca, &station)?;
+            self.rewritten(ca, &station, use_vm_mac)?;
         }
-        Ok(())
-    }
-
-    pub(super) fn stated(&mut self) -> Result<(), CompileError> {
-        for ((vsid, ca), record) in &self.policy.records {
-            let station = Station {
-                vsid: *vsid,
-                mac: record.mac,
-                pa: record.pa,
-                rule: record.rule,
-                l2_only: false,
-            };
-            self.record(*ca, &station)?;
-        }
+        self.image.config.rewrites = u32::from(!self.image.rewrites.is_empty());
         Ok(())
     }
 
@@ -119,4 +103,21 @@ impl Compiler<'_> {
         }
         Ok(())
     }
+}
+
+/// The CAs of stations, derived and stated, and whether their packets have the VM's MAC on the underlay.
+fn known(policy: &Policy) -> impl Iterator<Item = (IpAddr, Station, bool)> {
+    let station = |vsid, mac, pa, rule| Station {
+        vsid,
+        mac,
+        pa,
+        rule,
+        l2_only: false,
+    };
+    let derived = derived_records(policy)
+        .map(move |r| (r.ca, station(r.vsid, r.mac, r.pa, r.rule), r.use_vm_mac));
+    let stated = policy.records.iter();
+    let stated =
+        stated.map(move |((vsid, ca), r)| (*ca, station(*vsid, r.mac, r.pa, r.rule), r.use_vm_mac));
+    derived.chain(stated)
 }

@@ -5,37 +5,11 @@ use std::net::IpAddr;
 use dataplane_common::abi::{lookup::LookupRecord, rewrite::RewriteEntry, underlay::NextHop};
 
 use super::{CompileError, Compiler, flag, scope::Station};
-use crate::policy::{document::Rule, model::derived_records};
+use crate::policy::document::Rule;
 
 impl Compiler<'_> {
-    /// All of the routing domains in use here: a packet's source PA is known by nothing else.
-    pub(super) fn rewrites(&mut self) -> Result<(), CompileError> {
-        let policy = self.policy;
-        for record in derived_records(policy) {
-            let station = Station {
-                vsid: record.vsid,
-                mac: record.mac,
-                pa: record.pa,
-                rule: record.rule,
-                l2_only: false,
-            };
-            self.rewritten(record.ca, &station, record.use_vm_mac)?;
-        }
-        for ((vsid, ca), record) in &policy.records {
-            let station = Station {
-                vsid: *vsid,
-                mac: record.mac,
-                pa: record.pa,
-                rule: record.rule,
-                l2_only: false,
-            };
-            self.rewritten(*ca, &station, record.use_vm_mac)?;
-        }
-        self.image.config.rewrites = u32::from(!self.image.rewrites.is_empty());
-        Ok(())
-    }
-
-    fn rewritten(
+    /// Of a CA with a PA of its own, if its routing domain is in use here.
+    pub(super) fn rewritten(
         &mut self,
         ca: IpAddr,
         station: &Station,
