@@ -54,7 +54,7 @@ impl Account {
             left: of("punted"),
             returned: of("reinjected"),
             came: sum(|item| &item["punted"]),
-            ended: sum(|item| &item["dropped"]),
+            ended: sum(|item| &item["dropped"]) + sum(|item| &item["consumed"]),
             long: sum(|item| &item["punts"]["OVERSIZE"]),
             back: sum(|item| &item["reinjected"]),
             refused: queues(site, 0)?.iter().map(|q| number(&q["refused"])).sum(),
