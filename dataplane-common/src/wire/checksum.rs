@@ -20,9 +20,6 @@ pub fn sum<const N: usize>(words: [u16; N]) -> u16 {
 pub struct Delta(u32);
 
 impl Delta {
-    /// Nothing changes.
-    pub const NONE: Self = Self(0);
-
     /// One address takes the place of another of its family.
     #[inline(always)]
     pub fn of(old: Address, new: Address) -> Self {

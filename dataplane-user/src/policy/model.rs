@@ -52,13 +52,6 @@ impl Policy {
         let network = self.networks.get(&place.network)?;
         Some((network, network.subnets.get(place.subnet)?))
     }
-
-    /// The host that has a PA.
-    pub fn host_of(&self, pa: IpAddr) -> Option<&str> {
-        let has = |host: &Host| host.addresses.iter().any(|a| a.address == pa);
-        let mut hosts = self.hosts.iter();
-        hosts.find(|(_, host)| has(host)).map(|(name, _)| &**name)
-    }
 }
 
 /// A host (NVE).
