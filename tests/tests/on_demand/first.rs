@@ -160,10 +160,9 @@ fn first_packets_arrive_from_ports_at_xdp() {
             site.vm(vm).exec(&["ethtool", "-K", "eth0", "tx", "off"])?;
         }
         each_kind(site)?;
-        ensure!(
-            site.counter(0, PORTS[0], "egress_reinjected")? >= 4,
-            "no punts of blue"
-        );
+        // One for each of the three destinations; what follows may find the record there.
+        let again = site.counter(0, PORTS[0], "egress_reinjected")?;
+        ensure!(again >= 3, "{again} packets of blue went by user space");
         all_accounted(site)
     });
 }
