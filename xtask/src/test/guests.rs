@@ -19,7 +19,7 @@ const BLESS: &str = "NVE_BLESS";
 const BLESSED: [&str; 2] = ["tests/baseline", "docs"];
 
 /// All programs of one kernel together take no longer.
-const LIMIT: Duration = Duration::from_mins(8);
+const LIMIT: Duration = Duration::from_mins(15);
 
 /// Runs the programs in guests of the kernels that they are for, and counts under the name of the
 /// kernel.
