@@ -154,21 +154,28 @@ impl Desk {
     ) {
         let (mut pause, longest) = PAUSE;
         let mut first = !self.takes_over;
+        let mut closed: Option<Instant> = None;
         while !self.stopped() {
             let begun = Instant::now();
             let opened = open();
+            // The kernel takes a socket away a little after it was closed: while that may last, the
+            // wish that ended it says more than that its queue is busy.
+            let leaving = closed.is_some_and(|closed| closed.elapsed() < longest);
             self.told(|health| match &opened {
                 Ok((_, mode)) => {
                     health.mode = Some(*mode);
                     health.restarts += u64::from(!first);
                 }
+                Err(_) if leaving => {}
                 Err(error) => health.trouble = error.to_string(),
             });
             // Only the first is waited for.
             let _ = tried.try_send(());
             let wanted = opened.is_ok_and(|(socket, _)| {
                 first = false;
-                self.work(socket)
+                let wanted = self.work(socket);
+                closed = wanted.then(Instant::now);
+                wanted
             });
             if wanted || begun.elapsed() > longest {
                 pause = PAUSE.0;

@@ -134,3 +134,24 @@ fn a_socket_that_fails_is_followed_by_another() {
     assert_eq!(health.restarts, 1);
     assert_eq!(health.trouble, "no more of them");
 }
+
+#[test]
+fn a_queue_that_is_busy_after_a_restart_is_no_trouble() {
+    let (desk, _unanswered) = desk();
+    let mut opened = 0;
+    desk.keep(&crossbeam_channel::bounded(1).0, || {
+        opened += 1;
+        if opened > 1 {
+            desk.control.stop.store(true, Ordering::Relaxed);
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        desk.control.restart.store(true, Ordering::Relaxed);
+        let fault = || Ok(());
+        Ok((Faulty { turns: 0, fault }, Mode::Copy))
+    });
+    let health = lock(&desk.health);
+    assert_eq!(
+        (health.mode, &*health.trouble),
+        (None, "restarted on request")
+    );
+}
