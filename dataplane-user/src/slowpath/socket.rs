@@ -233,7 +233,7 @@ fn settled(result: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The same with what it means, and what to do.
+/// The same kind with what it means, and what to do.
 fn explained(error: &io::Error) -> io::Error {
     let advice = match error.raw_os_error() {
         Some(libc::EBUSY) => "another program has a socket on this queue; end it",
@@ -245,7 +245,7 @@ fn explained(error: &io::Error) -> io::Error {
         Some(libc::EPERM) => "nved lacks CAP_NET_RAW",
         _ => return io::Error::other(error.to_string()),
     };
-    io::Error::other(format!("{advice} ({error})"))
+    io::Error::new(error.kind(), format!("{advice} ({error})"))
 }
 
 fn bind_error(error: SocketError) -> io::Error {

@@ -2,7 +2,7 @@
 //! again when the socket or the worker fails.
 
 use std::{
-    io,
+    io::{self, ErrorKind},
     os::fd::{AsRawFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -166,7 +166,7 @@ impl Desk {
                     health.mode = Some(*mode);
                     health.restarts += u64::from(!first);
                 }
-                Err(_) if leaving => {}
+                Err(error) if leaving && error.kind() == ErrorKind::ResourceBusy => {}
                 Err(error) => health.trouble = error.to_string(),
             });
             // Only the first is waited for.

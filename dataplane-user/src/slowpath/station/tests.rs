@@ -135,23 +135,32 @@ fn a_socket_that_fails_is_followed_by_another() {
     assert_eq!(health.trouble, "no more of them");
 }
 
-#[test]
-fn a_queue_that_is_busy_after_a_restart_is_no_trouble() {
+/// What is told when a worker ended on request and its next socket cannot be opened.
+fn told_after_a_restart(error: io::ErrorKind) -> String {
     let (desk, _unanswered) = desk();
     let mut opened = 0;
     desk.keep(&crossbeam_channel::bounded(1).0, || {
         opened += 1;
         if opened > 1 {
             desk.control.stop.store(true, Ordering::Relaxed);
-            return Err(io::ErrorKind::ResourceBusy.into());
+            return Err(error.into());
         }
         desk.control.restart.store(true, Ordering::Relaxed);
         let fault = || Ok(());
         Ok((Faulty { turns: 0, fault }, Mode::Copy))
     });
     let health = lock(&desk.health);
+    assert_eq!(health.mode, None);
+    health.trouble.clone()
+}
+
+#[test]
+fn a_queue_that_is_busy_after_a_restart_is_no_trouble() {
+    let busy = told_after_a_restart(io::ErrorKind::ResourceBusy);
+    assert_eq!(busy, "restarted on request");
+    let down = told_after_a_restart(io::ErrorKind::NetworkDown);
     assert_eq!(
-        (health.mode, &*health.trouble),
-        (None, "restarted on request")
+        down,
+        io::Error::from(io::ErrorKind::NetworkDown).to_string()
     );
 }
