@@ -107,6 +107,12 @@ impl Address {
         ])
     }
 
+    /// Four times one word: `::` of zero.
+    #[inline(always)]
+    pub(crate) const fn repeated(word: u32) -> Self {
+        Self([word; 4])
+    }
+
     /// Whether it is an IPv4 address.
     #[inline(always)]
     pub const fn is_v4(&self) -> bool {

@@ -148,6 +148,8 @@ drop_reasons! {
     NatNotCarried = 57, both, "NAT_NOT_CARRIED";
     /// Addressed to the PA of a port here, from no PA of its routing domain.
     NatSrcUnknown = 58, ingress, "NAT_SRC_UNKNOWN";
+    /// The lookup record's place in the table changed each time that it was read.
+    LookupBusy = 59, both, "LOOKUP_BUSY";
 }
 
 /// Room for reasons in the counter arrays; numbers stay below it.

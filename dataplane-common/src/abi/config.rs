@@ -1,6 +1,7 @@
 //! `CONFIG`: the provider network's settings (an array of one).
 
 use super::pod;
+use crate::id::Address;
 
 /// Settings that hold for every packet of the host.
 #[repr(C)]
@@ -30,9 +31,12 @@ pub struct Config {
     pub flood_burst: u32,
     /// 1: `REWRITES` has entries; 0: nobody needs to look.
     pub rewrites: u32,
+    /// The first of this host's PAs of each family, IPv4 before IPv6; all of them stand in
+    /// `LOCAL_PAS`. [`Address::UNSPECIFIED`] where there is none.
+    pub pas: [Address; 2],
 }
 
-const _: () = assert!(size_of::<Config>() == 36);
+const _: () = assert!(size_of::<Config>() == 68);
 
 impl Config {
     /// Copy the inner DSCP.
@@ -52,6 +56,7 @@ impl Config {
         flood_interval: 1_000_000,
         flood_burst: 256,
         rewrites: 0,
+        pas: [Address::UNSPECIFIED; 2],
     };
 }
 

@@ -89,14 +89,21 @@ impl LookupRecord {
     /// The CA has a PA of its own, which packets to it bear instead (`TranslationMethodNat`).
     pub const REWRITE: u16 = 512;
 
+    /// Nothing was read.
+    pub const NONE: Self = Self {
+        vsid: 0,
+        pa_index: 0,
+        ifindex: 0,
+        mac: Mac([0; 6]),
+        flags: 0,
+    };
+
     /// A record that says that there is none.
     pub const fn negative(vsid: u32) -> Self {
         Self {
             vsid,
-            pa_index: 0,
-            ifindex: 0,
-            mac: Mac([0; 6]),
             flags: Self::NEGATIVE,
+            ..Self::NONE
         }
     }
 
@@ -107,7 +114,8 @@ impl LookupRecord {
     }
 }
 
-/// Value of `LOOKUP`.
+/// Value of `LOOKUP6`. `LOOKUP` keeps the same apart, with the lower half of the stamp
+/// ([`crate::records::bucket`]).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookupEntry {

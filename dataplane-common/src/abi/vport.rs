@@ -1,6 +1,9 @@
-//! `VPORTS`: ifindex -> vport, and `LOCAL_PORTS`: (VSID, MAC) -> ifindex.
+//! `PLACES` and `FAR_PLACES`: ifindex -> place; `VPORTS`: place -> vport (an array; entry 0 unused); and
+//! `LOCAL_PORTS`: (VSID, MAC) -> ifindex.
+//!
+//! An entry of `VPORTS` is never written while `PLACES` leads to it: a changed vport gets another place.
 
-use super::pod;
+use super::{pod, vsid::VirtualSubnet};
 use crate::id::{Address, Mac};
 
 /// A tenant's attachment on this host.
@@ -37,9 +40,18 @@ pub struct Vport {
     pub vlan: u16,
     /// 0.
     pub reserved: u16,
+    /// In `VPORTS`: the device; 0 in a place that was never anybody's, and in images, where the key says
+    /// it. Whoever comes by a place that was given to another
+    /// port meanwhile sees it here.
+    pub ifindex: u32,
 }
 
-const _: () = assert!(size_of::<Vport>() == 108);
+const _: () = assert!(size_of::<Vport>() == 112);
+
+/// Entries of `PLACES`, by ifindex; `FAR_PLACES` has the devices of greater ones.
+pub const NEAR_IFINDEXES: u32 = 65_536;
+/// Entries of `VPORTS`: twice the ports of a host, so that a place rests before it is used again.
+pub const PLACES_OF_VPORTS: u32 = 2 * super::stats::SLOTS;
 
 impl Vport {
     /// The subnet has `innerVlan: drop`: a tagged frame is dropped, not stripped.
@@ -85,6 +97,20 @@ impl Vport {
     #[inline(always)]
     pub const fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
+    }
+
+    /// What [`VirtualSubnet::flags`] says of the port's subnet, as far as it matters to a frame for the
+    /// port alone.
+    #[inline(always)]
+    pub const fn of_subnet(&self) -> u32 {
+        let mut flags = 0;
+        if self.has(Self::ON_DEMAND) {
+            flags |= VirtualSubnet::ON_DEMAND;
+        }
+        if self.has(Self::NON_IP) {
+            flags |= VirtualSubnet::NON_IP;
+        }
+        flags
     }
 }
 

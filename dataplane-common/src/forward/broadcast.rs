@@ -1,6 +1,6 @@
 //! Who gets a port's broadcast (packet walk W6).
 
-use super::{Halt, Tables, parse::Headers};
+use super::{Answer, Halt, Tables, parse::Headers};
 use crate::{
     abi::{flood::Flood, lookup::LookupRecord, vport::Vport},
     punt::Punt,
@@ -52,20 +52,22 @@ pub fn flood<'t, T: Tables>(
     if flood.is_wide() {
         return Err(Halt::ask(Punt::Wide, DropReason::PuntFailed));
     }
-    let group = group(tables, from, headers);
+    let group = group(tables, from, headers)?;
     Ok(Replicate { flood, group })
 }
 
 /// Index in `UNDERLAY` of the PA group that the packet's group is mapped to in its subnet; 0: none.
 #[inline(always)]
-pub fn group<T: Tables>(tables: &T, from: &Vport, headers: &Headers) -> u32 {
+pub fn group<T: Tables>(tables: &T, from: &Vport, headers: &Headers) -> Result<u32, DropReason> {
     if !headers.kind.is_routable() || !headers.dst.is_group() {
-        return 0;
+        return Ok(0);
     }
-    match tables.lookup(from.rdid, headers.dst) {
-        Some(record) if record.has(LookupRecord::GROUP) && record.vsid == from.vsid => {
-            record.pa_index
+    let mut record = LookupRecord::NONE;
+    match tables.lookup(from.rdid, headers.dst, &mut record) {
+        Answer::Busy => Err(DropReason::LookupBusy),
+        Answer::Found if record.has(LookupRecord::GROUP) && record.vsid == from.vsid => {
+            Ok(record.pa_index)
         }
-        _ => 0,
+        Answer::Found | Answer::Absent => Ok(0),
     }
 }

@@ -1,7 +1,7 @@
 //! underlay -> vport (packet walk W9), behind the steps of [`super::outer`].
 
 use super::{
-    Deliver, Edit, Halt, Tables,
+    Answer, Deliver, Edit, Halt, Tables,
     anti_spoof::owns,
     ecn, fits_port, mss_of,
     outer::Tunnel,
@@ -34,9 +34,10 @@ pub fn ingress<T: Tables>(tables: &T, tunnel: &Tunnel, headers: &Headers) -> Res
         flood_edit(tunnel, headers)?;
         return Ok(Ingress::Flood);
     }
-    let ifindex = tables
-        .local_port(tunnel.vsid, headers.eth.dst)
-        .ok_or(DropReason::NoLocalPort)?;
+    if tunnel.port == 0 {
+        return Err(DropReason::NoLocalPort.into());
+    }
+    let ifindex = tunnel.port;
     let port = tables.vport(ifindex).ok_or(DropReason::NoLocalPort)?;
     has_ca(tables, port, headers)?;
     fits_port(port, headers.segment)?;
@@ -85,12 +86,17 @@ pub fn pa_valid<T: Tables>(tables: &T, tunnel: &Tunnel, headers: &Headers) -> Re
     if headers.kind == Kind::NonIp || src.is_link_local() || src.is_unspecified() {
         return is_from(tables, tunnel, tables.station(tunnel.vsid, headers.eth.src));
     }
-    let record = tables.lookup(tunnel.rdid, src);
-    if let Some(record) = record {
+    let mut record = LookupRecord::NONE;
+    let known = match tables.lookup(tunnel.rdid, src, &mut record) {
+        Answer::Busy => return Err(DropReason::LookupBusy.into()),
+        Answer::Found => true,
+        Answer::Absent => false,
+    };
+    if known {
         if record.has(LookupRecord::NEGATIVE) {
             return Err(DropReason::SrcUnknown.into());
         }
-        if is_from(tables, tunnel, Some(record)).is_ok() {
+        if is_from(tables, tunnel, Some(&record)).is_ok() {
             return Ok(());
         }
     } else if let Some(station) = tables.station(tunnel.vsid, headers.eth.src)
@@ -102,7 +108,7 @@ pub fn pa_valid<T: Tables>(tables: &T, tunnel: &Tunnel, headers: &Headers) -> Re
     // router serves, so nobody speaks for its stations.
     match tables.route(tunnel.routes, src) {
         Some(route) if route.has(LookupRecord::VIA) => is_from(tables, tunnel, Some(route)),
-        _ if record.is_some() => Err(DropReason::PaMismatch.into()),
+        _ if known => Err(DropReason::PaMismatch.into()),
         Some(_) if tunnel.flags & VirtualSubnet::ON_DEMAND != 0 => {
             Err(Halt::ask(Punt::SourceMiss, DropReason::PuntFailed))
         }

@@ -23,7 +23,7 @@ pub use broadcast::Replicate;
 pub use egress::{Egress, Encap, egress};
 pub use halt::Halt;
 pub use rewrite::Rewrite;
-pub use tables::Tables;
+pub use tables::{Answer, Tables};
 
 use crate::{
     abi::vport::Vport,

@@ -1,7 +1,7 @@
 //! ARP and neighbour discovery from a vport: answered from the tables (packet walk W5).
 
 use super::{
-    Halt, Tables,
+    Answer, Halt, Tables,
     anti_spoof::{is_gateway, owns},
     egress::absent_from,
     parse::{Headers, Kind},
@@ -55,19 +55,23 @@ pub fn answer<T: Tables>(
     if target.is_link_local() {
         return link_local(from, headers);
     }
-    let record = tables.lookup(from.rdid, target);
-    let here =
-        |record: &&LookupRecord| !record.has(LookupRecord::NEGATIVE) && record.vsid == from.vsid;
-    let Some(known) = record.filter(here) else {
+    let mut known = LookupRecord::NONE;
+    let found = match tables.lookup(from.rdid, target, &mut known) {
+        Answer::Busy => return Err(DropReason::LookupBusy.into()),
+        Answer::Found => true,
+        Answer::Absent => false,
+    };
+    let here = found && !known.has(LookupRecord::NEGATIVE) && known.vsid == from.vsid;
+    if !here {
         // Somebody may have it whose CAs nobody knows.
         return if from.has(Vport::UNKNOWN_CAS) {
             Ok(None)
-        } else if record.is_none() {
-            Err(absent_from(from, DropReason::ArpNoRecord))
-        } else {
+        } else if found {
             Err(DropReason::ArpNoRecord.into())
+        } else {
+            Err(absent_from(from, DropReason::ArpNoRecord))
         };
-    };
+    }
     let router = known.has(LookupRecord::GATEWAY);
     // The question itself cannot be carried where addresses are rewritten.
     let carried = !known.has(LookupRecord::REWRITE) || known.has(LookupRecord::LOCAL);

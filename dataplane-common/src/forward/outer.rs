@@ -4,7 +4,7 @@
 use super::{Tables, parse::Frame};
 use crate::{
     abi::config::Config,
-    id::{Address, Vsid},
+    id::{Address, Mac, Vsid},
     reason::DropReason,
     wire::{
         ether::{self, EthHeader},
@@ -52,6 +52,8 @@ pub struct Tunnel {
     pub flags: u32,
     /// Scope of its routes.
     pub routes: u32,
+    /// Device of the local port that has the inner destination MAC; 0: none has.
+    pub port: u32,
 }
 
 impl Tunnel {
@@ -191,29 +193,41 @@ pub fn valid<F: Frame>(frame: &F, ip: &OuterIp, verify: bool) -> Result<(), Drop
     Ok(())
 }
 
+/// What the inner Ethernet header says, as far as it matters before the inner frame is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// A word that is always written, for the verifier refuses a guess at the value of an absent header.
+    ethertype: u32,
+    /// Destination.
+    dst: Mac,
+}
+
 /// No inner Ethernet header.
 const NO_INNER: u32 = u32::MAX;
 
-/// The `EtherType` of the inner frame behind the GRE header at `gre`, or a number that is none: a
-/// word that is always written, for the verifier refuses a guess at the value of an absent header.
+/// What the Ethernet header says that stands behind the GRE header at `gre`.
 #[inline(always)]
-pub fn inner_ethertype<F: Frame>(frame: &F, gre: usize) -> u32 {
+pub fn inner<F: Frame>(frame: &F, gre: usize) -> Inner {
     let inner: Option<EthHeader> = frame.load(gre.wrapping_add(gre::LEN));
-    let found = match inner {
-        Some(eth) => u32::from(eth.ethertype()),
-        None => NO_INNER,
+    let (ethertype, dst) = match inner {
+        Some(eth) => (u32::from(eth.ethertype()), eth.dst),
+        None => (NO_INNER, Mac([0; 6])),
     };
-    core::hint::black_box(found)
+    Inner {
+        ethertype: core::hint::black_box(ethertype),
+        dst,
+    }
 }
 
 /// The VSID is a tenant's, an inner Ethernet header is there and untagged, and
-/// this host takes part in the subnet. `inner`: what [`inner_ethertype`] found.
+/// this host takes part in the subnet. What there is to know of that is in the port, too, that the
+/// frame is for; only of a frame that is for none, the subnet is looked up.
 #[inline(always)]
 pub fn tunnel<T: Tables>(
     tables: &T,
     ip: &OuterIp,
     gre: &GreHeader,
-    inner: u32,
+    inner: &Inner,
 ) -> Result<Tunnel, DropReason> {
     let vsid = gre.vsid_bits();
     if vsid < Vsid::MIN {
@@ -226,21 +240,37 @@ pub fn tunnel<T: Tables>(
         .total_len
         .wrapping_sub(ip.header_len)
         .wrapping_sub(gre::LEN as u32);
-    if inner == NO_INNER || inner_len < ether::LEN as u32 || inner_len > ip.total_len {
+    if inner.ethertype == NO_INNER || inner_len < ether::LEN as u32 || inner_len > ip.total_len {
         return Err(DropReason::InnerShort);
     }
-    if ether::is_tag(inner as u16) {
+    if ether::is_tag(inner.ethertype as u16) {
         return Err(DropReason::InnerVlan);
     }
-    let subnet = tables.subnet(vsid).ok_or(DropReason::VsidUnknown)?;
-    Ok(Tunnel {
+    let mut tunnel = Tunnel {
         pa: ip.src,
         tos: ip.tos,
         vsid,
-        rdid: subnet.rdid,
-        flags: subnet.flags,
-        routes: subnet.routes,
-    })
+        rdid: 0,
+        flags: 0,
+        routes: 0,
+        port: 0,
+    };
+    if !inner.dst.is_group()
+        && let Some(ifindex) = tables.local_port(vsid, inner.dst)
+        && let Some(port) = tables.vport(ifindex)
+        && port.vsid == vsid
+    {
+        tunnel.rdid = port.rdid;
+        tunnel.flags = port.of_subnet();
+        tunnel.routes = port.routes;
+        tunnel.port = ifindex;
+        return Ok(tunnel);
+    }
+    let subnet = tables.subnet(vsid).ok_or(DropReason::VsidUnknown)?;
+    tunnel.rdid = subnet.rdid;
+    tunnel.flags = subnet.flags;
+    tunnel.routes = subnet.routes;
+    Ok(tunnel)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 mod kind;
 mod six;
 
+use core::hint::black_box;
+
 use crate::{
     id::{Address, Mac},
     reason::DropReason,
@@ -31,13 +33,19 @@ pub trait Frame {
     fn gso_size(&self) -> u32;
     /// A copy of the bytes at `offset`, `None` when the frame is shorter.
     fn load<T: Wire>(&self, offset: usize) -> Option<T>;
+    /// The same, copied to where the caller wants it: what goes over the stack the kernel's verifier
+    /// remembers.
+    #[inline(always)]
+    fn load_to<T: Wire>(&self, offset: usize, to: &mut T) -> Option<()> {
+        *to = self.load(offset)?;
+        Some(())
+    }
 }
 
 /// Bits that the offset of an upper-layer header has: IPv6 and [`six::EXTENSIONS`] headers of 2 KiB.
 const UPPER: u32 = 0x3FFF;
 
-/// The headers of a tenant's frame. Flat, and every field always written: the kernel's verifier
-/// refuses a copy of a half-written enum.
+/// The headers of a tenant's frame. Flat: the kernel's verifier refuses a copy of a half-written enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
     /// Ethernet, untagged.
@@ -66,9 +74,10 @@ pub struct Headers {
     pub src: Address,
     /// Destination CA; ARP's target.
     pub dst: Address,
-    /// Of a neighbour message: the CA that is asked about or told of.
+    /// Of a neighbour message: the CA that is asked about or told of. Of an IPv4 packet, whatever was
+    /// there before.
     pub target: Address,
-    /// Of a neighbour message: the MAC that its sender says it has.
+    /// Of a neighbour message: the MAC that its sender says it has. As [`Headers::target`].
     pub station: Mac,
     /// Source and destination port in wire order; zero for fragments and
     /// for protocols without ports.
@@ -95,6 +104,28 @@ impl Headers {
         station: Mac([0; 6]),
         ports: [0; 4],
     };
+
+    /// Whatever the Ethernet header does not tell. Field by field: the whole at once would be copied
+    /// from a constant, by way of the stack, and zeroes that the compiler knows are written by a call.
+    #[inline(always)]
+    fn clear(&mut self) {
+        let zero = black_box(0_u32);
+        let nobody = Address::repeated(zero);
+        let [a, b, c, d] = zero.to_ne_bytes();
+        self.kind = Kind::NonIp;
+        self.protocol = 0;
+        self.ttl = 0;
+        self.tos = 0;
+        self.fragment = false;
+        self.later = false;
+        self.icmp = 0;
+        self.l4 = 0;
+        self.src = nobody;
+        self.dst = nobody;
+        self.target = nobody;
+        self.station = Mac([a, b, c, d, a, b]);
+        self.ports = [a, b, c, d];
+    }
 
     /// Where the upper-layer header of a frame at `offset` is. Bounded here, where the verifier sees
     /// it: it knows nothing of a value that was in memory.
@@ -166,16 +197,17 @@ pub fn headers<F: Frame>(frame: &F, offset: usize) -> Result<Headers, DropReason
 /// after an error means nothing.
 #[inline(always)]
 pub fn read<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Result<(), DropReason> {
-    let eth: EthHeader = frame.load(offset).ok_or(DropReason::Truncated)?;
+    let loaded = frame.load_to(offset, &mut headers.eth);
+    loaded.ok_or(DropReason::Truncated)?;
     let len = frame.len().wrapping_sub(offset as u32);
-    *headers = Headers {
-        eth,
-        len,
-        segment: len.wrapping_sub(ether::LEN as u32),
-        ..Headers::NONE
-    };
-    match eth.ethertype() {
-        ether::IPV4 => ipv4(frame, offset, headers),
+    headers.len = len;
+    headers.segment = len.wrapping_sub(ether::LEN as u32);
+    let ethertype = headers.eth.ethertype();
+    if ethertype == ether::IPV4 {
+        return ipv4(frame, offset, headers);
+    }
+    headers.clear();
+    match ethertype {
         ether::IPV6 => six::ipv6(frame, offset, headers),
         ether::ARP => arp(frame, offset, headers),
         tag if ether::is_tag(tag) => Err(DropReason::InnerVlan),
@@ -220,6 +252,8 @@ fn ipv4<F: Frame>(frame: &F, offset: usize, headers: &mut Headers) -> Result<(),
     headers.tos = header.tos();
     headers.fragment = header.is_fragment();
     headers.later = header.is_later_fragment();
+    headers.icmp = 0;
+    headers.ports = [0; 4];
     headers.src = Address::v4(header.src);
     headers.dst = Address::v4(header.dst);
     headers.l4 = (ether::LEN as u32).wrapping_add(u32::from(header_len));

@@ -147,10 +147,10 @@ proptest! {
             outer::is_too_big(&tables, &frame, &ip);
             let _ = outer::valid(&frame, &ip, true);
             if let Ok(at) = outer::gre_offset(&ip) {
-                outer::inner_ethertype(&frame, at);
+                let inner = outer::inner(&frame, at);
                 let gre = frame.load(at).unwrap_or(crate::wire::gre::GreHeader::nvgre(BLUE, 0));
                 let _ = outer::is_nvgre(&tables, &ip, &gre);
-                let _ = outer::tunnel(&tables, &ip, &gre, 0x0800);
+                let _ = outer::tunnel(&tables, &ip, &gre, &inner);
             }
         }
     }

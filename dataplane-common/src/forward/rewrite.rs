@@ -4,7 +4,7 @@
 //! port, the source PA the source CA.
 
 use super::{
-    Deliver, Edit, Halt, Tables,
+    Answer, Deliver, Edit, Halt, Tables,
     egress::next_hop,
     fits_port, mss_of,
     outer::OuterIp,
@@ -71,7 +71,7 @@ pub fn egress<T: Tables>(
     (pa_index, mut edit): (u32, Edit),
 ) -> Result<Rewrite, Halt> {
     let hop = next_hop(tables, pa_index)?;
-    let src = own_pa(tables, from, headers.src).ok_or(DropReason::NatNoSrcPa)?;
+    let src = own_pa(tables, from, headers.src)?;
     if src.is_v4() != hop.pa.is_v4() {
         return Err(DropReason::NatNoSrcPa.into());
     }
@@ -90,20 +90,29 @@ pub fn egress<T: Tables>(
 
 /// The PA that a CA of the port has of its own. Those of the first CAs are in the vport itself.
 #[inline(always)]
-fn own_pa<T: Tables>(tables: &T, from: &Vport, ca: Address) -> Option<Address> {
+fn own_pa<T: Tables>(tables: &T, from: &Vport, ca: Address) -> Result<Address, DropReason> {
     let [v4, v6] = from.cas;
     let pa = if ca == v4 {
         from.pas[0]
     } else if ca == v6 {
         from.pas[1]
     } else {
-        let record = tables.lookup(from.rdid, ca)?;
-        if !record.has(LookupRecord::REWRITE) || record.mac != from.mac {
-            return None;
+        let mut record = LookupRecord::NONE;
+        match tables.lookup(from.rdid, ca, &mut record) {
+            Answer::Busy => return Err(DropReason::LookupBusy),
+            Answer::Found => {}
+            Answer::Absent => return Err(DropReason::NatNoSrcPa),
         }
-        tables.next_hop(record.pa_index)?.pa
+        if !record.has(LookupRecord::REWRITE) || record.mac != from.mac {
+            return Err(DropReason::NatNoSrcPa);
+        }
+        let hop = tables.next_hop(record.pa_index);
+        hop.ok_or(DropReason::NatNoSrcPa)?.pa
     };
-    (!pa.is_unspecified()).then_some(pa)
+    if pa.is_unspecified() {
+        return Err(DropReason::NatNoSrcPa);
+    }
+    Ok(pa)
 }
 
 /// The port here that a packet which an uplink received is for, if it is for the PA of one; what is not

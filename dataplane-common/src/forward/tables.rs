@@ -8,6 +8,20 @@ use crate::{
     id::{Address, Mac},
 };
 
+/// What a look-up of a record said. A number and no more: of an enum that holds what was found, the
+/// verifier refuses the part that was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Answer {
+    /// There is no such record.
+    Absent,
+    /// The record was written.
+    Found,
+    /// A writer changed the table each time that it was tried. Programs alone hear this: for anybody
+    /// else the table stands still.
+    Busy,
+}
+
 /// The tables of one host. Reads only; the BPF maps, the slow path's copies and
 /// hash maps of tests implement it.
 pub trait Tables {
@@ -19,8 +33,9 @@ pub trait Tables {
     fn port_has_ca(&self, slot: u32, ca: Address) -> bool;
     /// The device of the local port with this MAC in this VSID.
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32>;
-    /// The lookup record of a CA in a routing domain. Each look-up is a use of the record.
-    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord>;
+    /// The lookup record of a CA in a routing domain: a copy, for the table may change meanwhile. Where
+    /// none was found, `record` means nothing. Each look-up is a use of the record.
+    fn lookup(&self, rdid: u32, ca: Address, record: &mut LookupRecord) -> Answer;
     /// The route with the longest prefix of a CA: [`LookupRecord::ON_LINK`], or the next hop's record.
     fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord>;
     /// The record of a MAC in a virtual subnet, where frames are switched by MAC.
@@ -36,3 +51,6 @@ pub trait Tables {
     /// Whose PA it is, if that is a CA's own.
     fn rewrite(&self, pa: Address) -> Option<&RewriteEntry>;
 }
+
+#[cfg(test)]
+mod tests;

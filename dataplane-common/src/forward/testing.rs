@@ -14,7 +14,7 @@ use std::{
     vec::Vec,
 };
 
-use super::Tables;
+use super::{Answer, Tables};
 use crate::{
     abi::{
         config::Config,
@@ -82,6 +82,8 @@ pub(crate) struct HostTables {
     pub(crate) port_cas: HashSet<PortCaKey>,
     pub(crate) local_ports: HashMap<LocalPortKey, u32>,
     pub(crate) lookup: HashMap<LookupKey, LookupRecord>,
+    /// No record can be read.
+    pub(crate) busy: bool,
     /// Scope, prefix, its bits of 128, record.
     pub(crate) routes: Vec<(u32, Address, u32, LookupRecord)>,
     pub(crate) stations: HashMap<LocalPortKey, LookupRecord>,
@@ -105,8 +107,15 @@ impl Tables for HostTables {
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
         self.local_ports.get(&LocalPortKey::new(vsid, mac)).copied()
     }
-    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord> {
-        self.lookup.get(&LookupKey { rdid, ca })
+    fn lookup(&self, rdid: u32, ca: Address, record: &mut LookupRecord) -> Answer {
+        if self.busy {
+            return Answer::Busy;
+        }
+        let Some(found) = self.lookup.get(&LookupKey { rdid, ca }) else {
+            return Answer::Absent;
+        };
+        *record = *found;
+        Answer::Found
     }
     fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord> {
         let covers = |prefix: &Address, bits: u32| {
@@ -213,7 +222,31 @@ impl HostTables {
 
     /// The record of a CA.
     pub(crate) fn of(&self, rdid: u32, ca: Address) -> LookupRecord {
-        *self.lookup(rdid, ca).expect("record")
+        *self.lookup.get(&LookupKey { rdid, ca }).expect("record")
+    }
+
+    /// Gives a subnet these flags, and its ports what they say of it, as the compiler does.
+    pub(crate) fn set_subnet(&mut self, vsid: u32, flags: u32) {
+        self.vsids.get_mut(&vsid).expect("subnet").flags = flags;
+        for port in self.vports.values_mut().filter(|port| port.vsid == vsid) {
+            port.flags &= !(Vport::ON_DEMAND | Vport::NON_IP);
+            for (of_port, of_subnet) in [
+                (Vport::ON_DEMAND, VirtualSubnet::ON_DEMAND),
+                (Vport::NON_IP, VirtualSubnet::NON_IP),
+            ] {
+                if flags & of_subnet != 0 {
+                    port.flags |= of_port;
+                }
+            }
+        }
+    }
+
+    /// Gives a subnet and its ports the routes of a scope.
+    pub(crate) fn set_routes(&mut self, vsid: u32, scope: u32) {
+        self.vsids.get_mut(&vsid).expect("subnet").routes = scope;
+        for port in self.vports.values_mut().filter(|port| port.vsid == vsid) {
+            port.routes = scope;
+        }
     }
 
     /// Sets flags of a port.

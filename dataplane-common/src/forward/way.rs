@@ -2,7 +2,7 @@
 //! to W4, W8).
 
 use super::{
-    Halt, Tables,
+    Answer, Halt, Tables,
     egress::absent_from,
     parse::{Headers, Kind},
 };
@@ -19,14 +19,14 @@ pub fn find<T: Tables>(tables: &T, from: &Vport, headers: &Headers) -> Result<Lo
     if headers.kind == Kind::NonIp || headers.dst.is_link_local() {
         return by_mac(tables, from, headers);
     }
-    let record = tables.lookup(from.rdid, headers.dst);
-    let reaches =
-        |record: &&LookupRecord| record.vsid == from.vsid || !from.has(Vport::EXTERNAL_ROUTER);
-    let record = record.filter(reaches);
-    if let Some(record) = record
-        && !record.has(LookupRecord::NEGATIVE | LookupRecord::GROUP)
-    {
-        return Ok(*record);
+    let mut record = LookupRecord::NONE;
+    let known = match tables.lookup(from.rdid, headers.dst, &mut record) {
+        Answer::Busy => return Err(DropReason::LookupBusy.into()),
+        Answer::Found => record.vsid == from.vsid || !from.has(Vport::EXTERNAL_ROUTER),
+        Answer::Absent => false,
+    };
+    if known && !record.has(LookupRecord::NEGATIVE | LookupRecord::GROUP) {
+        return Ok(record);
     }
     // A station of which nobody knows the CAs, so far.
     if from.has(Vport::UNKNOWN_CAS)
@@ -36,7 +36,7 @@ pub fn find<T: Tables>(tables: &T, from: &Vport, headers: &Headers) -> Result<Lo
         return Ok(*record);
     }
     // Groups are reached by broadcast, which the subnet allows or not, and never leave it.
-    if record.is_some() || headers.dst.is_group() {
+    if known || headers.dst.is_group() {
         return Err(DropReason::NoLookupRecord.into());
     }
     by_route(tables, from, headers.dst)

@@ -12,6 +12,20 @@ pub fn sum<const N: usize>(words: [u16; N]) -> u16 {
     fold(total)
 }
 
+/// Ones-complement sum of 16-bit words, two at a time and as they stand in memory: it has the order of
+/// the bytes that they have (RFC 1071, section 2).
+#[inline(always)]
+pub fn sum_as_stored<const N: usize>(pairs: [[u8; 4]; N]) -> u16 {
+    let mut total: u64 = 0;
+    for pair in pairs {
+        total = total.wrapping_add(u64::from(u32::from_ne_bytes(pair)));
+    }
+    let once = (total & 0xFFFF)
+        .wrapping_add(total >> 16 & 0xFFFF)
+        .wrapping_add(total >> 32);
+    fold(once as u32)
+}
+
 /// What new addresses add to the sum of a packet's words, as ones-complement numbers are added.
 ///
 /// The words are summed as they stand in memory, whatever order this machine reads them in: the sum is

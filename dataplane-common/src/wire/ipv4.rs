@@ -27,14 +27,12 @@ const OFFSET_MASK: u16 = 0x1FFF;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4Header {
-    version_ihl: u8,
-    tos: u8,
-    total_len: [u8; 2],
-    id: [u8; 2],
-    fragment: [u8; 2],
-    ttl: u8,
-    protocol: u8,
-    checksum: [u8; 2],
+    /// Version and header length, TOS, length of the packet.
+    first: [u8; 4],
+    /// Identification, flags and fragment offset.
+    second: [u8; 4],
+    /// TTL, protocol, checksum.
+    third: [u8; 4],
     /// Source address.
     pub src: [u8; 4],
     /// Destination address.
@@ -50,68 +48,85 @@ impl Ipv4Header {
     /// checksum filled in. `total_len` in bytes, header included.
     #[inline(always)]
     pub fn outer(tos: u8, ttl: u8, total_len: u16, src: [u8; 4], dst: [u8; 4]) -> Self {
+        let first = 0x45_u32 << 24 | u32::from(tos) << 16 | u32::from(total_len);
         let mut header = Self {
-            version_ihl: 0x45,
-            tos,
-            total_len: total_len.to_be_bytes(),
-            id: [0; 2],
-            fragment: DONT_FRAGMENT.to_be_bytes(),
-            ttl,
-            protocol: GRE,
-            checksum: [0; 2],
+            first: first.to_be_bytes(),
+            second: u32::from(DONT_FRAGMENT).to_be_bytes(),
+            third: [ttl, GRE, 0, 0],
             src,
             dst,
         };
-        header.checksum = (!header.sum()).to_be_bytes();
+        header.set_checksum((!header.sum()).to_ne_bytes());
         header
+    }
+
+    #[inline(always)]
+    const fn words(&self) -> [u32; 3] {
+        [
+            u32::from_be_bytes(self.first),
+            u32::from_be_bytes(self.second),
+            u32::from_be_bytes(self.third),
+        ]
+    }
+
+    #[inline(always)]
+    const fn checksum(&self) -> [u8; 2] {
+        let [.., a, b] = self.third;
+        [a, b]
+    }
+
+    #[inline(always)]
+    const fn set_checksum(&mut self, [a, b]: [u8; 2]) {
+        let [ttl, protocol, ..] = self.third;
+        self.third = [ttl, protocol, a, b];
     }
 
     /// IP version, 4 when the header is what it claims.
     #[inline(always)]
     pub const fn version(&self) -> u8 {
-        self.version_ihl >> 4
+        (self.words()[0] >> 28) as u8
     }
 
     /// Header length in bytes, options included; 0..=60, valid from 20.
     #[inline(always)]
     pub const fn header_len(&self) -> u16 {
-        ((self.version_ihl & 0xF) as u16) << 2
+        ((self.words()[0] >> 24 & 0xF) as u16) << 2
     }
 
     /// Length of the packet in bytes, header included.
     #[inline(always)]
     pub const fn total_len(&self) -> u16 {
-        u16::from_be_bytes(self.total_len)
+        self.words()[0] as u16
     }
 
     /// Type of service: DSCP in the upper six bits, ECN in the lower two.
     #[inline(always)]
     pub const fn tos(&self) -> u8 {
-        self.tos
+        (self.words()[0] >> 16) as u8
     }
 
     /// Payload protocol.
     #[inline(always)]
     pub const fn protocol(&self) -> u8 {
-        self.protocol
+        (self.words()[2] >> 16) as u8
     }
 
     /// Time to live.
     #[inline(always)]
     pub const fn ttl(&self) -> u8 {
-        self.ttl
+        (self.words()[2] >> 24) as u8
     }
 
     /// Whether the packet is a fragment: MF set or an offset.
     #[inline(always)]
     pub const fn is_fragment(&self) -> bool {
-        u16::from_be_bytes(self.fragment) & (MORE_FRAGMENTS | OFFSET_MASK) != 0
+        self.words()[1] & (MORE_FRAGMENTS | OFFSET_MASK) as u32 != 0
     }
 
     /// Whether the packet is a fragment that does not begin the datagram.
     #[inline(always)]
     pub const fn is_later_fragment(&self) -> bool {
-        u16::from_be_bytes(self.fragment) & OFFSET_MASK != 0
+        self.words()[1] & OFFSET_MASK as u32 != 0
     }
 
     /// Whether the checksum over the 20 bytes is right (header without options).
@@ -124,11 +139,11 @@ impl Ipv4Header {
     #[must_use]
     #[inline(always)]
     pub fn with_tos(mut self, tos: u8) -> Self {
-        let old = u16::from_be_bytes([self.version_ihl, self.tos]);
-        let new = u16::from_be_bytes([self.version_ihl, tos]);
-        let updated = checksum::update(u16::from_be_bytes(self.checksum), old, new);
-        self.tos = tos;
-        self.checksum = updated.to_be_bytes();
+        let [version, old, high, low] = self.first;
+        let word = |tos| u16::from_be_bytes([version, tos]);
+        let sum = u16::from_be_bytes(self.checksum());
+        self.set_checksum(checksum::update(sum, word(old), word(tos)).to_be_bytes());
+        self.first = [version, tos, high, low];
         self
     }
 
@@ -136,10 +151,11 @@ impl Ipv4Header {
     #[must_use]
     #[inline(always)]
     pub fn with_ttl(mut self, ttl: u8) -> Self {
-        let word = |ttl| u16::from_be_bytes([ttl, self.protocol]);
-        let sum = u16::from_be_bytes(self.checksum);
-        self.checksum = checksum::update(sum, word(self.ttl), word(ttl)).to_be_bytes();
-        self.ttl = ttl;
+        let [old, protocol, a, b] = self.third;
+        let word = |ttl| u16::from_be_bytes([ttl, protocol]);
+        let sum = u16::from_be_bytes([a, b]);
+        let [a, b] = checksum::update(sum, word(old), word(ttl)).to_be_bytes();
+        self.third = [ttl, protocol, a, b];
         self
     }
 
@@ -149,7 +165,7 @@ impl Ipv4Header {
     pub fn with_addresses(mut self, src: Address, dst: Address) -> Self {
         let (from, to) = (Address::v4(self.src), Address::v4(self.dst));
         let delta = Delta::of(from, src).and(Delta::of(to, dst));
-        self.checksum = delta.update(self.checksum);
+        self.set_checksum(delta.update(self.checksum()));
         (self.src, self.dst) = (src.to_v4(), dst.to_v4());
         self
     }
@@ -162,23 +178,11 @@ impl Ipv4Header {
         self
     }
 
-    /// Ones-complement sum of the ten 16-bit words.
+    /// Ones-complement sum of the ten 16-bit words, as the machine orders bytes: the sum has the order of
+    /// what is summed (RFC 1071, section 2).
     #[inline(always)]
     fn sum(&self) -> u16 {
-        let [s0, s1, s2, s3] = self.src;
-        let [d0, d1, d2, d3] = self.dst;
-        checksum::sum([
-            u16::from_be_bytes([self.version_ihl, self.tos]),
-            u16::from_be_bytes(self.total_len),
-            u16::from_be_bytes(self.id),
-            u16::from_be_bytes(self.fragment),
-            u16::from_be_bytes([self.ttl, self.protocol]),
-            u16::from_be_bytes(self.checksum),
-            u16::from_be_bytes([s0, s1]),
-            u16::from_be_bytes([s2, s3]),
-            u16::from_be_bytes([d0, d1]),
-            u16::from_be_bytes([d2, d3]),
-        ])
+        checksum::sum_as_stored([self.first, self.second, self.third, self.src, self.dst])
     }
 }
 

@@ -48,8 +48,13 @@ pub trait OuterHeaders: Wire {
     const MOST: u32;
     /// Whether the underlay is IPv6.
     const V6: bool;
+    /// The IP header.
+    type Ip: Wire;
     /// The bytes.
     fn new(what: &Tunnelled) -> Self;
+    /// The headers one by one: each is made of words, of which all together are not, for Ethernet's is 14
+    /// bytes.
+    fn parts(&self) -> (EthHeader, Self::Ip, GreHeader);
 }
 
 /// Over an IPv4 underlay.
@@ -85,6 +90,11 @@ unsafe impl Wire for OverV6 {}
 impl OuterHeaders for OverV4 {
     const MOST: u32 = u16::MAX as u32 - (ipv4::LEN + gre::LEN) as u32;
     const V6: bool = false;
+    type Ip = Ipv4Header;
+    #[inline(always)]
+    fn parts(&self) -> (EthHeader, Ipv4Header, GreHeader) {
+        (self.eth, self.ip, self.gre)
+    }
     #[inline(always)]
     fn new(what: &Tunnelled) -> Self {
         let total = what.inner_len.wrapping_add((ipv4::LEN + gre::LEN) as u32);
@@ -100,6 +110,11 @@ impl OuterHeaders for OverV4 {
 impl OuterHeaders for OverV6 {
     const MOST: u32 = u16::MAX as u32 - gre::LEN as u32;
     const V6: bool = true;
+    type Ip = Ipv6Header;
+    #[inline(always)]
+    fn parts(&self) -> (EthHeader, Ipv6Header, GreHeader) {
+        (self.eth, self.ip, self.gre)
+    }
     /// The flow label is the `FlowID`, for routers that hash it (RFC 6438).
     #[inline(always)]
     fn new(what: &Tunnelled) -> Self {

@@ -21,7 +21,7 @@ fn both(last: u8) -> [Vec<u8>; 2] {
 /// Of a subnet that has these flags.
 fn with(flags: u32) -> HostTables {
     let mut tables = HostTables::two_tenants();
-    tables.vsids.get_mut(&BLUE).expect("subnet").flags = flags;
+    tables.set_subnet(BLUE, flags);
     tables
 }
 
@@ -192,7 +192,7 @@ fn broadcast_needs_leave_receivers_and_a_sender() {
         }
     };
     of(&tables, Err(DropReason::BcastDisabled.into()));
-    tables.vsids.get_mut(&BLUE).expect("subnet").flags = VirtualSubnet::BROADCAST;
+    tables.set_subnet(BLUE, VirtualSubnet::BROADCAST);
     of(&tables, Err(DropReason::BcastNobody.into()));
     tables
         .floods
@@ -211,4 +211,30 @@ fn broadcast_needs_leave_receivers_and_a_sender() {
     assert_eq!(dropped_in(&tables, &own), DropReason::PaMismatch);
     tables.floods.insert(BLUE, Flood::new(&[1; 17], &[], false));
     of(&tables, Err(Halt::ask(Punt::Wide, DropReason::PuntFailed)));
+}
+
+/// The device of a port that went may be another's by now: of another subnet, whose frames are not these.
+#[test]
+fn a_device_of_another_subnet_gets_nothing() {
+    let mut tables = HostTables::two_tenants();
+    let red = *tables.port(RED_IF);
+    tables.vports.insert(BLUE_IF, red);
+    for frame in both(7) {
+        let frame = nvgre(BLUE, PA, &frame);
+        assert_eq!(dropped_in(&tables, &frame), DropReason::NoLocalPort);
+    }
+}
+
+/// A frame for a port needs no look-up of its subnet; what is for none does, and to say so.
+#[test]
+fn a_subnet_that_is_not_here_is_unknown_but_to_its_ports() {
+    let mut tables = HostTables::two_tenants();
+    tables.vsids.clear();
+    for frame in both(7) {
+        assert_eq!(decapped(&tables, &nvgre(BLUE, PA, &frame)).ifindex, BLUE_IF);
+        for to_others in [to(mac(9), &frame), to(Mac::BROADCAST, &frame)] {
+            let frame = nvgre(BLUE, PA, &to_others);
+            assert_eq!(dropped_in(&tables, &frame), DropReason::VsidUnknown);
+        }
+    }
 }

@@ -162,7 +162,7 @@ fn what_a_tunnel_says_comes_from_its_outer_headers() {
         let ip = ip(&frame).expect("a header");
         let at = gre_offset(&ip).expect("no fragment");
         let gre: GreHeader = frame.load(at).expect("whole");
-        let told = tunnel(tables, &ip, &gre, inner_ethertype(&frame, at)).expect("ours");
+        let told = tunnel(tables, &ip, &gre, &inner(&frame, at)).expect("ours");
         assert_eq!((told.pa, told.tos, told.outer_len()), (pa, 0xB9, len));
         assert_eq!(
             (told.vsid, told.rdid, told.routes, told.flags),

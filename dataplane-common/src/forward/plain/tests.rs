@@ -8,6 +8,7 @@ use crate::{
         config::Config, lookup::LookupRecord, rewrite::RewriteEntry, underlay::NextHop,
         vport::LocalPortKey, vsid::VirtualSubnet,
     },
+    forward::Answer,
     id::Address,
 };
 
@@ -39,8 +40,8 @@ impl Tables for Host {
             .get(&LocalPortKey::new(scope, mac))
             .copied()
     }
-    fn lookup(&self, _rdid: u32, _ca: Address) -> Option<&LookupRecord> {
-        None
+    fn lookup(&self, _rdid: u32, _ca: Address, _record: &mut LookupRecord) -> Answer {
+        Answer::Absent
     }
     fn route(&self, _scope: u32, _ca: Address) -> Option<&LookupRecord> {
         None

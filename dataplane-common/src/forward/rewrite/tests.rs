@@ -7,9 +7,9 @@ use super::*;
 use crate::{
     abi::{lookup::LookupKey, underlay::NextHop},
     forward::{
-        Egress,
+        Egress, parse,
         testing::{
-            BLUE, BLUE_B_IF, BLUE_IF, BLUE2_IF, GATEWAY_MAC, HERE, HostTables, PEER, RED_IF,
+            BLUE, BLUE_B_IF, BLUE_IF, BLUE2_IF, Bytes, GATEWAY_MAC, HERE, HostTables, PEER, RED_IF,
             address, advertisement, arp, arp_request, ca4, ca6, delivered, dropped, egress, from,
             halted, icmpv6, link_layer, lldp, mac, neighbour_with, set, tcp, tcp6, tcp6_between,
             to,
@@ -316,4 +316,20 @@ fn checksums_that_cover_addresses_are_known() {
         let found = [true, false].map(|is_v4| checksum_at(is_v4, protocol));
         assert_eq!(found, [v4, v6], "{protocol}");
     }
+}
+
+/// The first CAs' PAs stand in the vport, but the record of the destination does not.
+#[test]
+fn nothing_is_sent_by_a_record_that_cannot_be_read() {
+    let mut tables = rewriting();
+    tables.busy = true;
+    for frame in both(7) {
+        assert_eq!(dropped(&tables, BLUE_IF, &frame), DropReason::LookupBusy);
+    }
+    // Of another CA of the port, the record says which PA it has.
+    let port = tables.port(BLUE_IF).to_owned();
+    let headers = parse::headers(&Bytes::new(&tcp(ca4(6), ca4(7))), 0).expect("headers");
+    let edit = Edit::to(&headers, port.mac, port.mac);
+    let own = super::egress(&tables, &port, &headers, (PEER, edit)).expect_err("no PA");
+    assert_eq!(own, DropReason::LookupBusy.into());
 }

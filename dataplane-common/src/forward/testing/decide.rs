@@ -59,8 +59,8 @@ pub(crate) fn ingress(tables: &HostTables, frame: &[u8]) -> Result<Option<Ingres
     }
     outer::valid(&frame, &ip, true)?;
     let gre: GreHeader = frame.load(offset).ok_or(DropReason::Truncated)?;
-    let inner = outer::inner_ethertype(&frame, offset);
-    let tunnel = outer::tunnel(tables, &ip, &gre, inner)?;
+    let inner = outer::inner(&frame, offset);
+    let tunnel = outer::tunnel(tables, &ip, &gre, &inner)?;
     let headers = parse::headers(&frame, tunnel.outer_len())?;
     ingress::ingress(tables, &tunnel, &headers).map(Some)
 }

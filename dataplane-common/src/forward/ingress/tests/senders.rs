@@ -116,13 +116,13 @@ fn a_router_in_front_of_a_known_station_speaks_for_it() {
             dropped_in(&tables, &nvgre(BLUE, PA, &frame)),
             DropReason::PaMismatch
         );
-        tables.vsids.get_mut(&BLUE).expect("subnet").routes = scope;
+        tables.set_routes(BLUE, scope);
         decapped(&tables, &nvgre(BLUE, PA, &frame));
         assert_eq!(
             dropped_in(&tables, &nvgre(BLUE, OTHER, &frame)),
             DropReason::PaMismatch
         );
-        tables.vsids.get_mut(&BLUE).expect("subnet").routes = 1;
+        tables.set_routes(BLUE, 1);
     }
 }
 
