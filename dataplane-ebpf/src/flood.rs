@@ -2,6 +2,8 @@
 //! have ports in it. TC alone can make them; XDP leaves the frame to it. In programs of their own, which
 //! the others go on in once they have decided.
 
+use core::hint::black_box;
+
 use dataplane_common::{
     abi::{
         bucket,
@@ -111,7 +113,8 @@ fn copy_to_host<P: Packet>(
     port: &Vport,
     (offset, number): (usize, u32),
 ) -> Result<Option<u32>, DropReason> {
-    let headers = packet.scan(offset)?;
+    // Bounded here: over the look-up of the port, kernel 6.1 has forgotten what it is.
+    let headers = packet.scan(black_box(offset) & 0x3F)?;
     let to = forward::broadcast::flood(maps, port, headers).map_err(|halt| halt.reason)?;
     let Some(pa) = to.pa(number as usize) else {
         return Ok(None);
@@ -133,9 +136,9 @@ pub fn ingress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
 fn from_underlay<P: Packet>(maps: &Maps, packet: &mut P) -> Done {
     let tunnel = pipeline::from_underlay(maps, packet).map_err(|stop| stop.halt)?;
     let headers = packet.scan(tunnel.outer_len())?;
-    let to = forward::ingress::flood(maps, &tunnel).map_err(|halt| halt.reason)?;
-    let edit = forward::ingress::flood_edit(&tunnel, headers)?;
-    pipeline::strip_outer(packet, &tunnel, headers)?;
+    let to = forward::ingress::flood(maps, tunnel).map_err(|halt| halt.reason)?;
+    let edit = forward::ingress::flood_edit(tunnel, headers)?;
+    pipeline::strip_outer(packet, tunnel, headers)?;
     edit::apply(packet, headers, &edit)?;
     local(maps, packet, headers, to, (Direction::Ingress, 0));
     FLOODED
@@ -214,8 +217,9 @@ fn put<P: Packet, O: OuterHeaders>(
         let pushed = packet.push_outer::<O>(what, headers.eth);
         pushed.map_err(|halt| halt.reason)?;
     } else {
-        let outer = O::new(what);
-        packet.store(0, outer).ok_or(DropReason::EncapFailed)?;
+        packet
+            .store_outer::<O>(what)
+            .ok_or(DropReason::EncapFailed)?;
     }
     Ok(O::LEN as u32)
 }

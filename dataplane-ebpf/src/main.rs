@@ -3,15 +3,18 @@
 //! The way of a packet is in [`pipeline`]; what is decided, in `dataplane-common`.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod count;
 mod edit;
 mod flood;
 mod maps;
+mod opaque;
 mod outcome;
 mod packet;
 mod pipeline;
 mod plain;
+mod records;
 mod rewrite;
 mod scan;
 mod upcall;

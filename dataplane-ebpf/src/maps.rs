@@ -16,36 +16,39 @@ use dataplane_common::{
         bucket::BUCKETS_LEN,
         config::Config,
         flood::Flood,
-        lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
+        lookup::{LookupEntry, LookupKey, LookupRecord},
         port_ca::PortCaKey,
         rewrite::RewriteEntry,
         route::RouteKey,
         stats::{COUNTERS_LEN, Count, DROPS_LEN},
         underlay::NextHop,
         upcall::{UPLINKS_LEN, XSKS_LEN},
-        vport::{LocalPortKey, Vport},
+        vport::{LocalPortKey, NEAR_IFINDEXES, PLACES_OF_VPORTS, Vport},
         vsid::VirtualSubnet,
     },
-    forward::Tables,
+    forward::{Answer, Tables},
     id::{Address, Mac},
     reason::DropReason,
 };
 
-use crate::plain::Whole;
+use crate::{plain::Whole, records};
 
 /// Of a map that takes memory for what it holds, not for what it has room for: few use it.
 const GROWS: usize = BPF_F_NO_PREALLOC as usize;
 
 #[btf_map]
 static CONFIG: Array<Config, 1> = Array::new();
+/// By place, which `PLACES` has by ifindex, and `FAR_PLACES` for the ifindexes that it has no room for.
 #[btf_map]
-static VPORTS: HashMap<u32, Vport, 1024> = HashMap::new();
+static VPORTS: Array<Vport, { PLACES_OF_VPORTS as usize }> = Array::new();
+#[btf_map]
+static PLACES: Array<u32, { NEAR_IFINDEXES as usize }> = Array::new();
+#[btf_map]
+static FAR_PLACES: HashMap<u32, u32, 1024> = HashMap::new();
 #[btf_map]
 static PORT_CAS: HashMap<PortCaKey, u32, 16384> = HashMap::new();
 #[btf_map]
 static LOCAL_PORTS: HashMap<LocalPortKey, u32, 1024> = HashMap::new();
-#[btf_map]
-static LOOKUP: HashMap<LookupKey4, LookupEntry, 65536> = HashMap::new();
 #[btf_map]
 static LOOKUP6: HashMap<LookupKey, LookupEntry, 65536, GROWS> = HashMap::new();
 #[btf_map]
@@ -94,7 +97,7 @@ static PLAIN: PerCpuArray<Whole, 1> = PerCpuArray::new();
 /// The maps as tables, and the room for the key of a look-up: one for all, because a program has 512
 /// bytes of stack, and each key that a helper is given a pointer to would take its own.
 pub struct Maps {
-    key: Cell<MaybeUninit<[u32; 6]>>,
+    key: Cell<MaybeUninit<[u64; 3]>>,
 }
 
 impl Maps {
@@ -119,16 +122,24 @@ impl Maps {
         }
     }
 
-    /// Writes a key of words where the helper reads it.
+    /// Writes a key of 32-bit words where the helper reads it: by 64 bits, for the verifier takes what was
+    /// in half of a place on the stack before for something that may still be read, and tells ways
+    /// apart by it that are one.
     #[inline(always)]
     fn key<K>(&self, key: K) -> &K {
         const { assert!(size_of::<K>() <= 24 && align_of::<K>() <= 4) };
-        let room = self.key.as_ptr().cast::<K>();
+        let mut words = [0_u64; 3];
+        let room = self.key.as_ptr().cast::<u64>();
         // SAFETY: the cell is as large and as aligned as any `K`, seen at compile time; whoever got a
         // key before has used it up, for each look-up reads it at once.
         unsafe {
-            room.write(key);
-            &*room
+            words.as_mut_ptr().cast::<K>().write(key);
+            for (number, word) in words.into_iter().enumerate() {
+                if 8 * number < size_of::<K>() {
+                    room.add(number).write_volatile(word);
+                }
+            }
+            &*room.cast::<K>()
         }
     }
 }
@@ -142,11 +153,25 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn vport(&self, ifindex: u32) -> Option<&Vport> {
-        // SAFETY: hash elements are replaced under RCU and the program runs in one
-        // RCU section, so the memory stays. A replaced element may be reused for
-        // another key meanwhile; the values are plain data, so the worst is one
-        // packet decided by a newer entry. The same holds for the other hashes.
-        unsafe { VPORTS.get(self.key(ifindex)) }
+        // A place that is nobody's, or another's by now, is seen by the device in it.
+        let near = *PLACES.get(ifindex & (NEAR_IFINDEXES - 1))?;
+        let mut vport = VPORTS.get_ptr(near)?;
+        // SAFETY: an element of an array lives as long as the map; the word is written before anybody is led here.
+        if unsafe { (*vport).ifindex } != ifindex || ifindex == 0 {
+            // SAFETY: hash elements are replaced under RCU and the program runs in one
+            // RCU section, so the memory stays. A replaced element may be reused for
+            // another key meanwhile; the values are plain data, so the worst is one
+            // packet decided by a newer entry. The same holds for the other hashes.
+            let far = unsafe { *FAR_PLACES.get(self.key(ifindex))? };
+            vport = VPORTS.get_ptr(far)?;
+            // SAFETY: as above.
+            if unsafe { (*vport).ifindex } != ifindex {
+                return None;
+            }
+        }
+        // SAFETY: as above. One pointer, whatever it came from: else the verifier goes both ways to the end.
+        let vport = unsafe { &*black_box(vport) };
+        Some(vport)
     }
     #[inline(always)]
     fn port_has_ca(&self, slot: u32, ca: Address) -> bool {
@@ -158,18 +183,20 @@ impl Tables for Maps {
         unsafe { LOCAL_PORTS.get(self.key(LocalPortKey::new(vsid, mac))) }.copied()
     }
     #[inline(always)]
-    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord> {
+    fn lookup(&self, rdid: u32, ca: Address, record: &mut LookupRecord) -> Answer {
         let key = LookupKey { rdid, ca };
-        let entry = match key.v4() {
-            Some(key) => LOOKUP.get_ptr_mut(self.key(key))?,
-            None => LOOKUP6.get_ptr_mut(self.key(key))?,
+        if let Some(key) = key.v4() {
+            return records::look(key, record);
+        }
+        let Some(entry) = LOOKUP6.get_ptr_mut(self.key(key)) else {
+            return Answer::Absent;
         };
-        // SAFETY: see `vport`; the reference is to the record alone, which programs never write.
-        let record = unsafe { &(*entry).record };
+        // SAFETY: see `vport`; the record alone is read, which programs never write.
+        *record = unsafe { (*entry).record };
         if record.has(LookupRecord::ON_DEMAND) {
             note(entry);
         }
-        Some(record)
+        Answer::Found
     }
     #[inline(always)]
     fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord> {
@@ -197,7 +224,16 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn is_local_pa(&self, pa: Address) -> bool {
-        LOCAL_PAS.get_ptr(self.key(pa)).is_some()
+        let mut found = 0_u32;
+        if let Some(config) = CONFIG.get(0) {
+            let [v4, v6] = config.pas;
+            found = u32::from((pa == v4 || pa == v6) && !pa.is_unspecified());
+        }
+        if found == 0 {
+            found = u32::from(LOCAL_PAS.get_ptr(self.key(pa)).is_some());
+        }
+        // As in `vport`.
+        black_box(found) != 0
     }
     #[inline(always)]
     fn rewrite(&self, pa: Address) -> Option<&RewriteEntry> {

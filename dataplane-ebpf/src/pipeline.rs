@@ -48,8 +48,8 @@ fn from_port<P: Packet>(packet: &mut P, port: &Vport) -> Done {
     if tags > 0 && !packet.strip(tags)? {
         return PASSED;
     }
-    let headers = packet.scan(0)?;
-    match scan::egress(port)? {
+    let (headers, found) = scan::egress(packet, port)?;
+    match found {
         Found::Encap(outer, ifindex, edit) => encapsulate(packet, headers, outer, ifindex, edit),
         Found::Rewrite(ifindex, edit) => readdress(packet, headers, ifindex, edit),
         Found::Deliver(ifindex, slot, peer, edit) => {
@@ -134,7 +134,7 @@ pub fn ingress<P: Packet>(maps: &Maps, packet: &mut P) -> Outcome {
         return outcome::of(PLAIN, 0, 0, len);
     }
     let (done, rdid) = match from_underlay(maps, packet) {
-        Ok(tunnel) => (decapsulate(maps, packet, &tunnel), tunnel.rdid),
+        Ok(tunnel) => (decapsulate(maps, packet, tunnel), tunnel.rdid),
         Err(stop) if stop.pass => bare(maps, packet),
         Err(stop) => (Err(stop.halt), 0),
     };
@@ -202,7 +202,7 @@ impl<T: Into<Halt>> From<T> for Stop {
 
 /// The outer headers, checked. The frame has no tags.
 #[inline(always)]
-pub fn from_underlay<P: Packet>(maps: &Maps, packet: &P) -> Result<Tunnel, Stop> {
+pub fn from_underlay<P: Packet>(maps: &Maps, packet: &P) -> Result<&'static Tunnel, Stop> {
     let ip = outer::ip(packet).ok_or(PASS)?;
     if !outer::is_ours(maps, &ip) {
         return Err(if outer::is_too_big(maps, packet, &ip) {
@@ -218,13 +218,13 @@ pub fn from_underlay<P: Packet>(maps: &Maps, packet: &P) -> Result<Tunnel, Stop>
     }
     outer::valid(packet, &ip, P::BEFORE_STACK)?;
     let gre: GreHeader = packet.load(offset).ok_or(DropReason::Truncated)?;
-    let inner = outer::inner_ethertype(packet, offset);
-    Ok(outer::tunnel(maps, &ip, &gre, inner)?)
+    let inner = outer::inner(packet, offset);
+    Ok(scan::keep_tunnel(outer::tunnel(maps, &ip, &gre, &inner)?)?)
 }
 
 #[inline(always)]
 fn decapsulate<P: Packet>(maps: &Maps, packet: &mut P, tunnel: &Tunnel) -> Done {
-    let headers = packet.scan(tunnel.outer_len())?;
+    let headers = packet.scan_inner(scan::offset_of_inner(tunnel)?)?;
     match forward::ingress::ingress(maps, tunnel, headers)? {
         Ingress::Deliver(deliver) => {
             strip_outer(packet, tunnel, headers)?;

@@ -12,6 +12,7 @@ use dataplane_common::{
         self, Deliver, Edit, Encap, Halt,
         egress::Taker,
         neighbour::NeighbourReply,
+        outer::Tunnel,
         parse::{self, Frame, Headers},
         rewrite::{self, Pair, Rewrite},
     },
@@ -20,7 +21,7 @@ use dataplane_common::{
     wire::{ether::EthHeader, outer::Tunnelled},
 };
 
-use crate::maps::Maps;
+use crate::{maps::Maps, packet::Packet};
 
 /// What was found. Zeroes are valid for all of it but the reason in [`Halt`], which is read only once
 /// it was written.
@@ -31,6 +32,7 @@ struct Scratch {
 
 /// What the decision writes while it reads the headers.
 struct Rest {
+    tunnel: Tunnel,
     halt: Halt,
     outer: Tunnelled,
     edit: Edit,
@@ -39,6 +41,7 @@ struct Rest {
     ifindex: u32,
     slot: u32,
     act: u32,
+    offset: u32,
     peer: bool,
     router: bool,
     mac: Mac,
@@ -85,17 +88,62 @@ fn scratch<'k>() -> Option<&'k mut Scratch> {
 /// that are not inlined.
 #[inline(always)]
 pub fn write<F: Frame>(frame: &F, offset: u32) -> u32 {
-    let Some(scratch) = scratch() else {
-        return 1;
-    };
-    match parse::read(frame, offset as usize, &mut scratch.headers) {
-        Ok(()) => 0,
-        Err(reason) => {
-            scratch.rest.halt.reason = reason;
-            1
+    scratch().map_or(1, |scratch| scratch.read(frame, offset))
+}
+
+impl Scratch {
+    /// See [`write`].
+    #[inline(always)]
+    fn read<F: Frame>(&mut self, frame: &F, offset: u32) -> u32 {
+        match parse::read(frame, offset as usize, &mut self.headers) {
+            Ok(()) => 0,
+            Err(reason) => {
+                self.rest.halt = reason.into();
+                1
+            }
+        }
+    }
+
+    /// What the frame becomes whose headers were read, and which is from this port.
+    #[inline(always)]
+    fn decide(&mut self, port: &Vport) -> u32 {
+        let Self { headers, rest } = self;
+        rest.act = HALT;
+        match forward::egress::decide(&Maps::new(), port, headers, rest) {
+            Ok(()) => rest.act,
+            Err(halt) => {
+                rest.halt = halt;
+                HALT
+            }
         }
     }
 }
+
+/// Keeps what the outer headers said, which the verifier need not know in each of its forms.
+#[inline(always)]
+pub fn keep_tunnel<'k>(tunnel: Tunnel) -> Result<&'k Tunnel, DropReason> {
+    let scratch = scratch().ok_or(DropReason::Truncated)?;
+    scratch.rest.tunnel = tunnel;
+    Ok(&scratch.rest.tunnel)
+}
+
+/// Bytes in front of the inner frame, of which the verifier forgets that they are 42 or 62: it would go
+/// through the parser once for each.
+#[inline(always)]
+pub fn offset_of_inner(tunnel: &Tunnel) -> Result<usize, DropReason> {
+    let scratch = scratch().ok_or(DropReason::Truncated)?;
+    let offset = &raw mut scratch.rest.offset;
+    // SAFETY: the element is this program's alone, as in `scratch`; volatile, so that the number is read
+    // from there.
+    let known = unsafe {
+        offset.write_volatile(tunnel.outer_len() as u32);
+        offset.read_volatile()
+    };
+    Ok((known & MOST_OUTER) as usize)
+}
+
+/// Bits that the length of outer headers has.
+const MOST_OUTER: u32 = 0x3F;
 
 /// What [`write`] kept, by what it returned.
 #[inline(always)]
@@ -108,16 +156,25 @@ pub fn kept<'k>(returned: u32) -> Result<&'k Headers, DropReason> {
     }
 }
 
-/// Decides about the frame whose headers were kept, from this port.
+/// Reads the headers of a frame from this port, and decides about it.
 #[inline(always)]
-pub fn egress<'k>(port: &Vport) -> Result<Found<'k>, Halt> {
-    let mut act = decide_egress(port);
+pub fn egress<'k, P: Packet>(packet: &P, port: &Vport) -> Result<(&'k Headers, Found<'k>), Halt> {
+    let mut act = packet.decide(port);
     if act == REWRITE {
         act = decide_pas(port);
     }
-    let Some(Scratch { rest: found, .. }) = scratch() else {
+    let Some(Scratch {
+        headers,
+        rest: found,
+    }) = scratch()
+    else {
         return Err(DropReason::Truncated.into());
     };
+    Ok((headers, told_what(act, found)?))
+}
+
+#[inline(always)]
+fn told_what(act: u32, found: &Rest) -> Result<Found<'_>, Halt> {
     match act {
         ENCAP => Ok(Found::Encap(&found.outer, found.ifindex, &found.edit)),
         REWRITE => Ok(Found::Rewrite(found.ifindex, &found.edit)),
@@ -135,19 +192,32 @@ pub fn egress<'k>(port: &Vport) -> Result<Found<'k>, Halt> {
     }
 }
 
-#[inline(never)]
-fn decide_egress(port: &Vport) -> u32 {
-    let Some(Scratch { headers, rest }) = scratch() else {
+/// What the frame becomes whose headers were kept, and which is from this port; [`HALT`], if `scanned`
+/// says that there are none.
+#[inline(always)]
+pub fn judge(scanned: u32, port: &Vport) -> u32 {
+    if scanned == 0 {
+        decide_egress(port)
+    } else {
+        HALT
+    }
+}
+
+/// [`write`] and [`judge`] in the caller's function.
+#[inline(always)]
+pub fn write_and_judge<F: Frame>(frame: &F, port: &Vport) -> u32 {
+    let Some(scratch) = scratch() else {
         return HALT;
     };
-    rest.act = HALT;
-    match forward::egress::decide(&Maps::new(), port, headers, rest) {
-        Ok(()) => rest.act,
-        Err(halt) => {
-            rest.halt = halt;
-            HALT
-        }
+    if scratch.read(frame, 0) != 0 {
+        return HALT;
     }
+    scratch.decide(port)
+}
+
+#[inline(never)]
+fn decide_egress(port: &Vport) -> u32 {
+    scratch().map_or(HALT, |scratch| scratch.decide(port))
 }
 
 /// One function less deep than if the one before called it.

@@ -3,6 +3,7 @@
 use core::mem::MaybeUninit;
 
 use dataplane_common::{
+    abi::vport::Vport,
     forward::{
         Halt,
         parse::{Frame, Headers},
@@ -12,21 +13,33 @@ use dataplane_common::{
         Wire,
         checksum::Delta,
         ether::{self, EthHeader},
+        gre,
         outer::{OuterHeaders, Tunnelled},
     },
 };
+
+use crate::scan;
 
 pub mod tc;
 pub mod xdp;
 
 /// A packet that can be edited. Lengths and offsets are of layer 2.
-pub trait Packet: Frame {
+pub trait Packet: Frame + Sized {
     /// Whether the host's stack has not seen the packet, so that its outer
     /// checksum is ours to verify.
     const BEFORE_STACK: bool;
 
     /// Reads the headers of the frame at `offset`. They are good until the next call.
     fn scan<'k>(&self, offset: usize) -> Result<&'k Headers, DropReason>;
+
+    /// The same, of the frame in a tunnel, where the stack has room for the parser beside the decision.
+    #[inline(always)]
+    fn scan_inner<'k>(&self, offset: usize) -> Result<&'k Headers, DropReason> {
+        scan::kept(scan::write(self, offset as u32))
+    }
+
+    /// Reads the headers and decides about the frame from this port: what [`scan::judge`] says.
+    fn decide(&self, port: &Vport) -> u32;
 
     /// The device it came from.
     fn ifindex(&self) -> u32;
@@ -66,6 +79,15 @@ pub trait Packet: Frame {
         outer: &Tunnelled,
         inner: EthHeader,
     ) -> Result<(), Halt>;
+
+    /// Overwrites what stands in front with the outer headers.
+    #[inline(always)]
+    fn store_outer<O: OuterHeaders>(&mut self, outer: &Tunnelled) -> Option<()> {
+        let (eth, ip, gre) = O::new(outer).parts();
+        self.store(0, eth)?;
+        self.store(ether::LEN, ip)?;
+        self.store(O::LEN - gre::LEN, gre)
+    }
 
     /// Sends a copy out of a device. `false`: it cannot be.
     fn copy_to(&mut self, ifindex: u32) -> bool;
@@ -122,53 +144,60 @@ fn at<T>(start: usize, end: usize, offset: usize) -> Option<*mut T> {
     }
 }
 
-/// Copies a value out of the packet. By words, which the packet need not be aligned for: left to
-/// itself, the compiler copies byte by byte, and every byte takes a place on the stack of its own.
+/// Copies a value out of the packet.
 #[inline(always)]
 fn read<T: Wire>(start: usize, end: usize, offset: usize) -> Option<T> {
-    let from: *const u8 = at::<T>(start, end, offset)?.cast();
     let mut value = MaybeUninit::<T>::uninit();
-    let to: *mut u8 = value.as_mut_ptr().cast();
-    let (words, half) = (size_of::<T>() / 4, size_of::<T>() / 2);
-    // SAFETY: `at` saw that all of `T` lies inside the packet, `value` is as large, and each step
-    // stays inside. BPF has no alignment of its own; the verifier refuses the program where the
-    // machine minds.
+    let from: *const u8 = at::<T>(start, end, offset)?.cast();
+    // SAFETY: `at` saw that all of `T` lies inside the packet, and `value` is as large. Any bytes are a
+    // valid `Wire`.
     unsafe {
-        for word in 0..words {
-            let it = from.add(4 * word).cast::<u32>().read();
-            to.add(4 * word).cast::<u32>().write_unaligned(it);
-        }
-        for half in 2 * words..half {
-            let it = from.add(2 * half).cast::<u16>().read();
-            to.add(2 * half).cast::<u16>().write_unaligned(it);
-        }
-        for byte in 2 * half..size_of::<T>() {
-            to.add(byte).write(from.add(byte).read());
-        }
-        // Any bytes are a valid `Wire`.
+        copy::<T>(from, value.as_mut_ptr().cast());
         Some(value.assume_init())
     }
 }
 
-/// Copies a value into the packet, as [`read`] does.
+/// Copies a value out of the packet to memory of a map.
+#[inline(always)]
+fn read_to<T: Wire>(start: usize, end: usize, offset: usize, to: &mut T) -> Option<()> {
+    let from: *const u8 = at::<T>(start, end, offset)?.cast();
+    let to: *mut u8 = (&raw mut *to).cast();
+    // SAFETY: as in `read`, and `to` is as large.
+    unsafe { copy::<T>(from, to) };
+    Some(())
+}
+
+/// Copies a value into the packet.
 #[inline(always)]
 fn write<T: Wire>(start: usize, end: usize, offset: usize, value: T) -> Option<()> {
     let to: *mut u8 = at::<T>(start, end, offset)?.cast();
     let from: *const u8 = (&raw const value).cast();
-    let (words, half) = (size_of::<T>() / 4, size_of::<T>() / 2);
     // SAFETY: as in `read`; the packet is this program's alone while it runs.
+    unsafe { copy::<T>(from, to) };
+    Some(())
+}
+
+/// The bytes of a `T`, by words of which neither side need be aligned: left to itself, the compiler
+/// copies byte by byte, and every byte takes a place on the stack of its own.
+///
+/// # Safety
+/// Both are places of a whole `T`, which do not overlap. BPF has no alignment of its own; the verifier
+/// refuses the program where the machine minds.
+#[inline(always)]
+unsafe fn copy<T: Wire>(from: *const u8, to: *mut u8) {
+    let (words, half) = (size_of::<T>() / 4, size_of::<T>() / 2);
+    // SAFETY: each step stays inside of both, as the caller says they are.
     unsafe {
         for word in 0..words {
-            let it = from.add(4 * word).cast::<u32>().read_unaligned();
+            let it = from.add(4 * word).cast::<u32>().read();
             to.add(4 * word).cast::<u32>().write(it);
         }
         for half in 2 * words..half {
-            let it = from.add(2 * half).cast::<u16>().read_unaligned();
+            let it = from.add(2 * half).cast::<u16>().read();
             to.add(2 * half).cast::<u16>().write(it);
         }
         for byte in 2 * half..size_of::<T>() {
             to.add(byte).write(from.add(byte).read());
         }
     }
-    Some(())
 }

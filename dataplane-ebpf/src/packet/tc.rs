@@ -10,6 +10,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use dataplane_common::{
+    abi::vport::Vport,
     forward::{
         Halt,
         parse::{Frame, Headers},
@@ -25,7 +26,7 @@ use dataplane_common::{
     },
 };
 
-use super::{Packet, read, summed, tags_in, write};
+use super::{Packet, read, read_to, summed, tags_in, write};
 use crate::{edit, rewrite, scan};
 
 mod hand_over;
@@ -119,6 +120,10 @@ impl Frame for Skb {
     fn load<T: Wire>(&self, offset: usize) -> Option<T> {
         read(self.ctx.data(), self.ctx.data_end(), offset)
     }
+    #[inline(always)]
+    fn load_to<T: Wire>(&self, offset: usize, to: &mut T) -> Option<()> {
+        read_to(self.ctx.data(), self.ctx.data_end(), offset, to)
+    }
 }
 
 impl Packet for Skb {
@@ -127,6 +132,11 @@ impl Packet for Skb {
     #[inline(always)]
     fn scan<'k>(&self, offset: usize) -> Result<&'k Headers, DropReason> {
         scan::kept(scan_skb(self.skb(), offset as u32))
+    }
+
+    #[inline(always)]
+    fn decide(&self, port: &Vport) -> u32 {
+        scan::judge(scan_skb(self.skb(), 0), port)
     }
 
     #[inline(always)]
@@ -213,8 +223,8 @@ impl Packet for Skb {
                 Halt::ask(Punt::Encapsulated, DropReason::EncapFailed)
             });
         }
-        let outer = O::new(outer);
-        self.store(0, outer).ok_or(DropReason::EncapFailed)?;
+        self.store_outer::<O>(outer)
+            .ok_or(DropReason::EncapFailed)?;
         self.store(O::LEN, inner).ok_or(DropReason::EncapFailed)?;
         Ok(())
     }

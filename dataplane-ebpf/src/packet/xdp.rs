@@ -1,9 +1,8 @@
 //! A packet at XDP: a complete frame in driver memory, before the stack.
 
-use core::hint::black_box;
-
 use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_xdp_adjust_head, programs::XdpContext};
 use dataplane_common::{
+    abi::vport::Vport,
     forward::{
         Halt,
         parse::{Frame, Headers},
@@ -17,8 +16,8 @@ use dataplane_common::{
     },
 };
 
-use super::{Packet, read, summed, tags_in, write};
-use crate::{edit, rewrite, scan};
+use super::{Packet, read, read_to, summed, tags_in, write};
+use crate::{edit, opaque::opaque, rewrite, scan};
 
 /// An XDP buffer.
 pub struct Buff {
@@ -30,6 +29,13 @@ impl Buff {
     #[inline(always)]
     pub fn new(ctx: XdpContext) -> Self {
         Self { ctx }
+    }
+
+    /// Where the frame begins. Looked at anew each time: what is kept of it the verifier may not know for
+    /// a pointer any more.
+    #[inline(always)]
+    fn start(&self) -> usize {
+        opaque(self.ctx.data() as u64) as usize
     }
 
     #[inline(always)]
@@ -44,6 +50,12 @@ impl Buff {
 #[inline(never)]
 fn scan_buff(ctx: *mut xdp_md, offset: u32) -> u32 {
     scan::write(&Buff::new(XdpContext::new(ctx)), offset)
+}
+
+/// Parser and decision in one, for which XDP has the stack. The context is this run's.
+#[inline(never)]
+fn decide_buff(ctx: *mut xdp_md, port: &Vport) -> u32 {
+    scan::write_and_judge(&Buff::new(XdpContext::new(ctx)), port)
 }
 
 /// A function of its own, with a stack of its own. The context is this run's.
@@ -63,7 +75,7 @@ impl Frame for Buff {
     fn len(&self) -> u32 {
         // Computed here and now: LLVM would keep half of a pointer for later, and the verifier
         // refuses to see one in 32 bits on the stack.
-        black_box((self.ctx.data_end() - self.ctx.data()) as u32)
+        opaque((self.ctx.data_end() - self.ctx.data()) as u64) as u32
     }
     #[inline(always)]
     fn gso_size(&self) -> u32 {
@@ -71,7 +83,11 @@ impl Frame for Buff {
     }
     #[inline(always)]
     fn load<T: Wire>(&self, offset: usize) -> Option<T> {
-        read(black_box(self.ctx.data()), self.ctx.data_end(), offset)
+        read(self.start(), self.ctx.data_end(), offset)
+    }
+    #[inline(always)]
+    fn load_to<T: Wire>(&self, offset: usize, to: &mut T) -> Option<()> {
+        read_to(self.start(), self.ctx.data_end(), offset, to)
     }
 }
 
@@ -81,6 +97,11 @@ impl Packet for Buff {
     #[inline(always)]
     fn scan<'k>(&self, offset: usize) -> Result<&'k Headers, DropReason> {
         scan::kept(scan_buff(self.ctx.ctx, offset as u32))
+    }
+
+    #[inline(always)]
+    fn decide(&self, port: &Vport) -> u32 {
+        decide_buff(self.ctx.ctx, port)
     }
 
     #[inline(always)]
@@ -98,12 +119,7 @@ impl Packet for Buff {
     }
     #[inline(always)]
     fn store<T: Wire>(&mut self, offset: usize, value: T) -> Option<()> {
-        write(
-            black_box(self.ctx.data()),
-            self.ctx.data_end(),
-            offset,
-            value,
-        )
+        write(self.start(), self.ctx.data_end(), offset, value)
     }
     #[inline(always)]
     fn rewrite<T: Wire>(&mut self, offset: usize, value: T) -> Option<()> {
@@ -148,8 +164,8 @@ impl Packet for Buff {
         if !self.adjust_head(-(O::LEN as i32)) {
             return Err(DropReason::EncapFailed.into());
         }
-        let outer = O::new(outer);
-        self.store(0, outer).ok_or(DropReason::EncapFailed)?;
+        self.store_outer::<O>(outer)
+            .ok_or(DropReason::EncapFailed)?;
         Ok(())
     }
     #[inline(always)]
