@@ -38,7 +38,7 @@ fn nightly_has_sources() -> bool {
     })
 }
 
-fn has(program: &str, args: &[&str]) -> bool {
+pub(crate) fn has(program: &str, args: &[&str]) -> bool {
     let output = Command::new(program).args(args).output();
     output.is_ok_and(|out| out.status.success())
 }

@@ -22,7 +22,7 @@ use super::{
     detach::pin_failed,
     layout::{self, Fit, MAPS, SIZED},
     load::MAPS_FOLDER,
-    lookups::{self, Lookups},
+    lookups,
     maps::{Maps, failed},
     namespace,
     running::Running,
@@ -95,6 +95,9 @@ impl Adoption {
             if fit == Fit::Resize {
                 self.resize.insert(name);
             }
+            if name == "LOOKUP" && !lookups::is_known(id).map_err(failed(name))? {
+                return Err(layout::Mismatch::Table.into());
+            }
             if name == "CONFIG" {
                 layout::check_version(&self.folder, version(id)?)?;
             }
@@ -140,10 +143,15 @@ impl Adoption {
     /// Once all programs are loaded: fills maps of another size and makes their pins the maps'.
     /// Programs that still run on the former ones are replaced when their devices are attached.
     pub fn complete(&self, maps: &mut Maps) -> Result<(), Error> {
-        let Lookups { v4, v6 } = &mut maps.lookup;
-        self.take_along("LOOKUP", v4)?;
-        self.take_along("LOOKUP6", v6)?;
-        self.take_along("MACS", &mut maps.stations)
+        let (records, room) = {
+            let table = maps.lookup.v4();
+            (table.len(), table.capacity())
+        };
+        layout::may_have(&self.folder.join("LOOKUP"), records, room)?;
+        self.take_along("LOOKUP6", maps.lookup.v6_mut())?;
+        self.take_along("MACS", &mut maps.stations)?;
+        maps.lookup.sweep();
+        Ok(())
     }
 
     fn take_along<K: Pod, V: Pod>(

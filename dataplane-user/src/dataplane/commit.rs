@@ -1,19 +1,29 @@
 //! Map operations into the kernel's maps.
 
+mod records;
+
 use std::collections::BTreeMap;
 
 use aya::maps::{MapError, lpm_trie::Key};
 use dataplane_common::abi::{
-    lookup::{LookupEntry, LookupRecord},
+    lookup::{LookupEntry, LookupKey, LookupRecord},
     route::RouteKey,
 };
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{Dataplane, Error, layout::Layout, lookups::Lookups, maps::failed};
+use super::{
+    Dataplane, Error,
+    layout::Layout,
+    lookups::{self, Lookups},
+    maps::failed,
+    records::Refused,
+};
 use crate::policy::{
     MapOp,
     table_image::{Prefix, TableImage},
 };
+
+pub use records::{Records, Way};
 
 /// Operations of one map that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +44,9 @@ impl Dataplane {
             match self.apply(op) {
                 Ok(()) => image.apply(op),
                 Err(error) => {
+                    if let Some(key) = self.withdraw(op) {
+                        image.apply(&MapOp::DeleteLookup(key));
+                    }
                     let map = map_of(op);
                     let first = || Failure {
                         map,
@@ -67,6 +80,22 @@ impl Dataplane {
         Ok(())
     }
 
+    /// Removes the record whose update failed: none is better than the former one. Its key, if it is
+    /// gone.
+    fn withdraw(&mut self, op: &MapOp) -> Option<LookupKey> {
+        let MapOp::PutLookup(key, _) = op else {
+            return None;
+        };
+        let removed = gone(self.maps.lookup.remove(key));
+        removed.is_ok().then_some(*key)
+    }
+
+    /// Sees that the table of records is still the one that programs read, and gives memory back that
+    /// it does not need any more; to be called now and then.
+    pub fn tend(&self) -> Result<(), Refused> {
+        self.maps.lookup.tend()
+    }
+
     fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {
         let maps = &mut self.maps;
         match *op {
@@ -75,7 +104,7 @@ impl Dataplane {
             MapOp::PutLocalPa(pa) => maps.local_pas.insert(pa, 0, 0),
             MapOp::PutRewrite(pa, entry) => maps.rewrites.insert(pa, entry, 0),
             MapOp::PutSubnet(vsid, subnet) => maps.subnets.insert(vsid, subnet, 0),
-            MapOp::PutVport(ifindex, vport) => maps.vports.insert(ifindex, vport, 0),
+            MapOp::PutVport(ifindex, vport) => maps.vports.insert(ifindex, vport),
             MapOp::PutPortCa(key) => maps.port_cas.insert(key, 0, 0),
             MapOp::PutLocalPort(key, ifindex) => maps.local_ports.insert(key, ifindex, 0),
             MapOp::PutLookup(key, record) => maps.lookup.insert(&key, entry(record)),
@@ -88,7 +117,7 @@ impl Dataplane {
             MapOp::DeleteLookup(key) => gone(maps.lookup.remove(&key)),
             MapOp::DeleteLocalPort(key) => gone(maps.local_ports.remove(&key)),
             MapOp::DeletePortCa(key) => gone(maps.port_cas.remove(&key)),
-            MapOp::DeleteVport(ifindex) => gone(maps.vports.remove(&ifindex)),
+            MapOp::DeleteVport(ifindex) => maps.vports.remove(ifindex),
             MapOp::DeleteSubnet(vsid) => gone(maps.subnets.remove(&vsid)),
             MapOp::DeleteLocalPa(pa) => gone(maps.local_pas.remove(&pa)),
             MapOp::DeleteRewrite(pa) => gone(maps.rewrites.remove(&pa)),
@@ -97,13 +126,19 @@ impl Dataplane {
     }
 
     fn reason(&self, map: &'static str, error: &MapError) -> String {
-        if !is_full(error) {
+        let refused = lookups::refused(error);
+        if let Some(Refused::Starved { .. }) = refused {
+            return format!(
+                "map {map}: {error}; free memory, or give nved more (MemoryMax= of its unit; on kernels before 5.11 LimitMEMLOCK=): it is tried again"
+            );
+        }
+        if matches!(refused, Some(Refused::Crowded(_))) || !is_full(error) {
             return format!("map {map}: {error}");
         }
         let room = self
             .capacity(map)
             .map_or(String::new(), |n| format!(" (room for {n})"));
-        if super::layout::SIZED.contains(&map) {
+        if map == "LOOKUP" || super::layout::SIZED.contains(&map) {
             format!(
                 "map {map} is full{room}; set a larger lookup-capacity and restart nved (no traffic is lost)"
             )
@@ -113,6 +148,9 @@ impl Dataplane {
     }
 
     fn capacity(&self, map: &str) -> Option<u32> {
+        if map == "LOOKUP" {
+            return u32::try_from(self.maps.lookup.v4().capacity()).ok();
+        }
         let path = self.pin.join(super::load::MAPS_FOLDER).join(map);
         Layout::room(&path)
     }
@@ -147,7 +185,7 @@ pub(crate) fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
     }
 }
 
-/// A value of `LOOKUP` that was looked up just now.
+/// An entry of a record that was looked up just now.
 pub(crate) fn entry(record: LookupRecord) -> LookupEntry {
     LookupEntry {
         record,
@@ -168,7 +206,11 @@ pub(crate) fn second() -> u32 {
 
 /// Whether the map has no room.
 pub(crate) fn is_full(error: &MapError) -> bool {
-    errno(error) == Some(libc::E2BIG)
+    match lookups::refused(error) {
+        Some(Refused::Full(_) | Refused::Crowded(_) | Refused::Starved { .. }) => true,
+        Some(Refused::Foreign | Refused::Kernel(_)) => false,
+        None => errno(error) == Some(libc::E2BIG),
+    }
 }
 
 fn errno(error: &MapError) -> Option<i32> {

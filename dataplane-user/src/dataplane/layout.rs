@@ -7,7 +7,7 @@ use dataplane_common::abi::{
     bucket::BUCKETS_LEN,
     config::Config,
     flood::Flood,
-    lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
+    lookup::{LookupEntry, LookupKey, LookupRecord},
     port_ca::PortCaKey,
     programs::PROGS_LEN,
     rewrite::RewriteEntry,
@@ -15,15 +15,17 @@ use dataplane_common::abi::{
     stats::{COUNTERS_LEN, Count, DROPS_LEN},
     underlay::NextHop,
     upcall::{UPLINKS_LEN, XSKS_LEN},
-    vport::{LocalPortKey, Vport},
+    vport::{LocalPortKey, NEAR_IFINDEXES, PLACES_OF_VPORTS, Vport},
     vsid::VirtualSubnet,
 };
 use dataplane_common::id::Address;
 
 /// The maps by name.
-pub const MAPS: [&str; 20] = [
+pub const MAPS: [&str; 22] = [
     "CONFIG",
     "VPORTS",
+    "PLACES",
+    "FAR_PLACES",
     "PORT_CAS",
     "LOCAL_PORTS",
     "LOOKUP",
@@ -45,7 +47,7 @@ pub const MAPS: [&str; 20] = [
 ];
 
 /// The maps whose size is a setting (`lookup-capacity`), so that another size is no other layout.
-pub const SIZED: [&str; 3] = ["LOOKUP", "LOOKUP6", "MACS"];
+pub const SIZED: [&str; 2] = ["LOOKUP6", "MACS"];
 
 /// Kind and sizes of a map; `None` is "whatever the object says".
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +87,23 @@ pub enum Mismatch {
         /// Records in the pinned map.
         entries: usize,
     },
+    /// The same for the table that grows, whose size is no matter of its layout.
+    #[error(
+        "pinned map {path} holds {entries} records; this nved needs one with room for {room}: nothing was changed; set a larger lookup-capacity"
+    )]
+    Records {
+        /// The pin.
+        path: String,
+        /// Records in the table.
+        entries: u64,
+        /// The setting.
+        room: u64,
+    },
+    /// What is in `LOOKUP` is no table of ours.
+    #[error(
+        "the pinned map LOOKUP has a table of another layout: nothing was changed; run `nvectl unload` with the nved that made it (traffic stops until the next start)"
+    )]
+    Table,
     /// Written by another version.
     #[error(
         "the pinned maps in {path} have layout version {found}, this nved needs {needed}: nothing was changed; run `nvectl unload` with the nved that made them (traffic stops until the next start)"
@@ -104,10 +123,13 @@ impl Layout {
     pub fn needed(name: &str, lookup_capacity: u32) -> Option<Self> {
         Some(match name {
             "CONFIG" => Self::of::<u32, Config>(MapType::Array, Some(1)),
-            "VPORTS" => Self::of::<u32, Vport>(MapType::Hash, None),
+            "VPORTS" => Self::of::<u32, Vport>(MapType::Array, Some(PLACES_OF_VPORTS)),
+            "PLACES" => Self::of::<u32, u32>(MapType::Array, Some(NEAR_IFINDEXES)),
+            "FAR_PLACES" => Self::of::<u32, u32>(MapType::Hash, None),
             "PORT_CAS" => Self::of::<PortCaKey, u32>(MapType::Hash, None),
             "LOCAL_PORTS" => Self::of::<LocalPortKey, u32>(MapType::Hash, None),
-            "LOOKUP" => Self::of::<LookupKey4, LookupEntry>(MapType::Hash, Some(lookup_capacity)),
+            // Its table is a map of its own, of the size that it needs.
+            "LOOKUP" => Self::of::<u32, u32>(MapType::ArrayOfMaps, Some(1)),
             "LOOKUP6" => Self::of::<LookupKey, LookupEntry>(MapType::Hash, Some(lookup_capacity)),
             "MACS" => Self::of::<LocalPortKey, LookupRecord>(MapType::Hash, Some(lookup_capacity)),
             "ROUTES" => Self::of::<Key<RouteKey>, LookupRecord>(MapType::LpmTrie, None),
@@ -229,6 +251,19 @@ pub fn has_room(old: &Path, new: &Path, entries: usize) -> Result<(), Mismatch> 
         found,
         needed,
         entries,
+    })
+}
+
+/// Refuses to go on with a table that has more records than it may have.
+pub fn may_have(path: &Path, entries: u64, room: u64) -> Result<(), Mismatch> {
+    if entries <= room {
+        return Ok(());
+    }
+    let path = path.display().to_string();
+    Err(Mismatch::Records {
+        path,
+        entries,
+        room,
     })
 }
 

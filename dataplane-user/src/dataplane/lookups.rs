@@ -1,24 +1,76 @@
-//! The lookup records of both families: `LOOKUP` has the short key of IPv4, `LOOKUP6` the long one.
+//! The lookup records of both families: `LOOKUP` is a table of buckets with the short key of IPv4
+//! ([`super::records`]), `LOOKUP6` a hash with the long one.
 
-use std::path::Path;
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use aya::maps::{HashMap, Map, MapData, MapError};
-use dataplane_common::abi::lookup::{LookupEntry, LookupKey, LookupKey4};
+use aya::{
+    Ebpf,
+    maps::{HashMap, IterableMap as _, Map, MapData, MapError},
+    sys::SyscallError,
+};
+use dataplane_common::{
+    abi::lookup::{LookupEntry, LookupKey, LookupRecord},
+    records,
+};
 
-/// Both maps as one table.
+use super::{
+    Error,
+    commit::second,
+    layout::Mismatch,
+    maps::{failed, take},
+    records::{Mapped, Outer, Refused, Table, Viewed},
+};
+
+pub mod look;
+
+/// A stamp that is so little ahead of the clock was written since the clock was read; any other is
+/// old. The 16 bits of `LOOKUP` come round in 19.5 hours; a record is looked at each time that it
+/// could have become idle (a minute), so one whose stamp is misread once goes the next time.
+const AHEAD: u16 = 16;
+
+/// Both maps as one table: the only handle that writes, however many share it.
 pub struct Lookups {
-    /// `LOOKUP`.
-    pub v4: HashMap<MapData, LookupKey4, LookupEntry>,
-    /// `LOOKUP6`.
-    pub v6: HashMap<MapData, LookupKey, LookupEntry>,
+    v4: Arc<Mutex<Table<Outer>>>,
+    v6: HashMap<MapData, LookupKey, LookupEntry>,
 }
 
 impl Lookups {
-    /// Those that are pinned in a folder.
-    pub fn pinned(folder: &Path) -> Result<Self, MapError> {
+    /// The maps of a loaded object; the table goes on if there is one, as it is before [`Self::sweep`].
+    /// It may have as many records as the hash has room for.
+    pub fn take(bpf: &mut Ebpf) -> Result<Self, Error> {
+        let outer = Outer::new(take(bpf, "LOOKUP")?);
+        let v6: HashMap<_, _, _> = take(bpf, "LOOKUP6")?;
+        let info = v6.map().info().map_err(failed("LOOKUP6"))?;
+        let capacity = info.max_entries();
+        let current = outer.current().map_err(failed("LOOKUP"))?;
+        let table = match current {
+            Some(map) => adopt(
+                outer,
+                Mapped::open(map).map_err(failed("LOOKUP"))?,
+                capacity,
+            )?,
+            None => Table::new(outer, capacity.into()).map_err(|refused| Error::Map {
+                map: "LOOKUP",
+                source: error(refused),
+            })?,
+        };
         Ok(Self {
-            v4: open(&folder.join("LOOKUP"))?,
-            v6: open(&folder.join("LOOKUP6"))?,
+            v4: Arc::new(Mutex::new(table)),
+            v6,
+        })
+    }
+
+    /// Another handle of the same maps.
+    pub fn share(&self) -> Result<Self, MapError> {
+        let v6 = MapData::from_id(self.v6.map().info()?.id())?;
+        Ok(Self {
+            v4: self.v4.clone(),
+            v6: Map::from_map_data(v6)?.try_into()?,
         })
     }
 
@@ -27,39 +79,213 @@ impl Lookups {
         if key.ca.is_v4() { "LOOKUP" } else { "LOOKUP6" }
     }
 
-    /// The entry of a key.
-    pub fn get(&self, key: &LookupKey) -> Result<LookupEntry, MapError> {
-        match key.v4() {
-            Some(key) => self.v4.get(&key, 0),
-            None => self.v6.get(key, 0),
-        }
+    /// The table of IPv4, while no other handle writes to it.
+    pub fn v4(&self) -> MutexGuard<'_, Table<Outer>> {
+        // Whatever a writer did not finish, the table is one that readers understand.
+        self.v4.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes an entry.
+    /// `LOOKUP6`.
+    pub const fn v6_mut(&mut self) -> &mut HashMap<MapData, LookupKey, LookupEntry> {
+        &mut self.v6
+    }
+
+    /// The record of a key.
+    pub fn get(&self, key: &LookupKey) -> Result<LookupRecord, MapError> {
+        let Some(key) = key.v4() else {
+            return self.v6.get(key, 0).map(|entry| entry.record);
+        };
+        let entry = self.v4().writer().get(records::key(key));
+        entry.map(|entry| entry.record).ok_or(MapError::KeyNotFound)
+    }
+
+    /// For how long no program looked a record up that it has on demand; `None` if it has not.
+    pub fn idle(&self, key: &LookupKey) -> Option<Duration> {
+        let now = second();
+        let units = if let Some(key) = key.v4() {
+            let stamp = self.v4().writer().get(records::key(key))?.stamp;
+            age(now, stamp).into()
+        } else {
+            let units = now.wrapping_sub(self.v6.get(key, 0).ok()?.stamp);
+            // A program may have stamped it since the clock was read.
+            if units > u32::MAX / 2 { 0 } else { units }
+        };
+        let nanos = u64::from(units) << LookupEntry::SECOND_SHIFT;
+        Some(Duration::from_nanos(nanos))
+    }
+
+    /// Writes an entry. The stamp is kept of what is there on demand, and of that its lower half.
     pub fn insert(&mut self, key: &LookupKey, entry: LookupEntry) -> Result<(), MapError> {
-        match key.v4() {
-            Some(key) => self.v4.insert(key, entry, 0),
-            None => self.v6.insert(key, entry, 0),
+        let Some(key) = key.v4() else {
+            return self.v6.insert(key, entry, 0);
+        };
+        let key = records::key(key);
+        let mut table = self.v4();
+        table.insert(key, entry.record).map_err(error)?;
+        if entry.record.has(LookupRecord::ON_DEMAND) {
+            table.writer_mut().stamp(key, short(entry.stamp));
+        }
+        Ok(())
+    }
+
+    /// Sees to it that so many more IPv4 records have room, in one step instead of many. What finds no
+    /// room fails by itself.
+    pub fn reserve(&self, more: u64) {
+        if let Err(refused) = self.v4().reserve(more) {
+            tracing::debug!("map LOOKUP has no room for {more} more records: {refused}");
         }
     }
 
-    /// Removes an entry.
+    /// Writes IPv4 records that are not on demand; those that are refused are not in the table then.
+    pub fn write(&self, records: &[(u64, LookupRecord)]) -> Vec<(u64, Refused)> {
+        let mut refused = Vec::new();
+        self.v4().write(records, |table, key, why| {
+            table.writer_mut().remove(key);
+            refused.push((key, why));
+        });
+        refused
+    }
+
+    /// Removes what an earlier writer left that no reader needs, before the first change.
+    pub fn sweep(&self) {
+        let swept = self.v4().sweep();
+        if swept.strays > 0 {
+            tracing::warn!("map LOOKUP had records where none is looked for: {swept:?}");
+        }
+    }
+
+    /// Sees that the table is still the one that programs read, and gives memory back that it does not
+    /// need any more.
+    pub fn tend(&self) -> Result<(), Refused> {
+        match self.v4().tend() {
+            // Told already, and no matter: it stays as large as it is.
+            Err(Refused::Starved { .. }) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Removes a record.
     pub fn remove(&mut self, key: &LookupKey) -> Result<(), MapError> {
         match key.v4() {
-            Some(key) => self.v4.remove(&key),
+            Some(key) => {
+                let removed = self.v4().writer_mut().remove(records::key(key));
+                removed.map(drop).ok_or_else(absent)
+            }
             None => self.v6.remove(key),
         }
     }
 
-    /// All entries.
-    pub fn iter(&self) -> impl Iterator<Item = Result<(LookupKey, LookupEntry), MapError>> {
-        let v4 = self.v4.iter();
-        let v4 = v4.map(|item| item.map(|(key, entry)| (LookupKey::from(key), entry)));
-        v4.chain(self.v6.iter())
+    /// Calls back with every record.
+    pub fn each(&self, mut call: impl FnMut(LookupKey, LookupRecord)) -> Result<(), Error> {
+        for entry in self.v4().writer().entries() {
+            call(records::ca(entry.key).into(), entry.record);
+        }
+        for item in &self.v6 {
+            let (key, entry) = item.map_err(failed("LOOKUP6"))?;
+            call(key, entry.record);
+        }
+        Ok(())
     }
+}
+
+/// The table that an earlier writer left, wherever it stopped.
+fn adopt(outer: Outer, memory: Mapped, capacity: u32) -> Result<Table<Outer>, Error> {
+    let geometry = memory.geometry().ok_or(Mismatch::Table)?;
+    let table = Table::adopt(outer, (memory, geometry), capacity.into());
+    Ok(table.map_err(|_| Mismatch::Table)?)
+}
+
+/// Whether the map of this id is an outer one whose current table, if it has one, is of this layout.
+pub fn is_known(id: u32) -> Result<bool, MapError> {
+    let map = Map::from_map_data(MapData::from_id(id)?)?;
+    let current = Outer::new(map.try_into()?).current()?;
+    let Some(current) = current else {
+        return Ok(true);
+    };
+    Ok(Viewed::of(current)?.geometry().is_some())
+}
+
+/// Stamp units since a stamp of 16 bits.
+const fn age(now: u32, stamp: u16) -> u16 {
+    let units = short(now).wrapping_sub(stamp);
+    if units > u16::MAX - AHEAD { 0 } else { units }
+}
+
+/// The part of the clock that `LOOKUP` has room for.
+#[expect(clippy::cast_possible_truncation, reason = "stamps wrap")]
+const fn short(stamp: u32) -> u16 {
+    stamp as u16
+}
+
+/// As a map says it; [`refused`] is the way back.
+pub(super) fn error(refused: Refused) -> MapError {
+    match refused {
+        Refused::Kernel(error) => error,
+        other @ (Refused::Full(_)
+        | Refused::Crowded(_)
+        | Refused::Starved { .. }
+        | Refused::Foreign) => MapError::IoError(io::Error::other(other)),
+    }
+}
+
+/// Why the table did not take a record, if that was it.
+pub fn refused(error: &MapError) -> Option<&Refused> {
+    let MapError::IoError(error) = error else {
+        return None;
+    };
+    error.get_ref()?.downcast_ref()
+}
+
+fn absent() -> MapError {
+    MapError::SyscallError(SyscallError {
+        call: "removal from the table in memory",
+        io_error: io::Error::from_raw_os_error(libc::ENOENT),
+    })
 }
 
 /// A pinned hash.
 pub fn open<K: aya::Pod, V: aya::Pod>(pin: &Path) -> Result<HashMap<MapData, K, V>, MapError> {
     Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::commit, *};
+
+    #[test]
+    fn ages_wrap_with_the_clock_and_none_is_in_the_future() {
+        assert_eq!(age(70_000, short(69_940)), 60);
+        assert_eq!(age(0x1_0005, 0xfffb), 10);
+        assert_eq!(age(5, 5), 0);
+        assert_eq!(age(5, 6), 0, "stamped since the clock was read");
+        assert_eq!(age(5, 5 + AHEAD), 0);
+        assert_eq!(age(5, 5 + AHEAD + 1), u16::MAX - AHEAD, "19 hours ago");
+        assert_eq!(age(40_000, 0), 40_000, "11 hours ago");
+    }
+
+    /// The largest `idle-seconds` is 36,000.
+    #[test]
+    fn whoever_was_idle_for_the_longest_time_is_seen_to_be() {
+        let idle = (36_000_u64 * 1_000_000_000) >> LookupEntry::SECOND_SHIFT;
+        let idle = u32::try_from(idle).expect("ten hours");
+        for late in [0, 1, 60, 3600, 30_000] {
+            let stamp = short(100_000 - idle - late);
+            assert_eq!(u32::from(age(100_000, stamp)), idle + late);
+        }
+    }
+
+    #[test]
+    fn why_a_record_is_refused_is_found_in_the_error() {
+        let starved = || Refused::Starved {
+            records: 7,
+            reason: "no memory".to_owned(),
+        };
+        let told = error(starved());
+        assert!(matches!(refused(&told), Some(Refused::Starved { .. })));
+        assert!(commit::is_full(&told) && told.to_string().contains("no memory"));
+        assert!(commit::is_full(&error(Refused::Full(3))));
+        assert!(!commit::is_full(&error(Refused::Foreign)));
+        let kernel = error(Refused::Kernel(MapError::KeyNotFound));
+        assert!(refused(&kernel).is_none() && !commit::is_full(&kernel));
+    }
 }

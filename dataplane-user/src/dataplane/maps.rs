@@ -10,28 +10,20 @@ use aya::{
     },
 };
 use dataplane_common::abi::{
-    config::Config,
-    flood::Flood,
-    lookup::LookupRecord,
-    port_ca::PortCaKey,
-    rewrite::RewriteEntry,
-    route::RouteKey,
-    stats::Count,
-    underlay::NextHop,
-    vport::{LocalPortKey, Vport},
-    vsid::VirtualSubnet,
+    config::Config, flood::Flood, lookup::LookupRecord, port_ca::PortCaKey, rewrite::RewriteEntry,
+    route::RouteKey, stats::Count, underlay::NextHop, vport::LocalPortKey, vsid::VirtualSubnet,
 };
 
 use dataplane_common::id::Address;
 
-use super::{Error, lookups::Lookups};
+use super::{Error, lookups::Lookups, vports::Vports};
 
 /// All maps of the object.
 pub struct Maps {
     /// `CONFIG`.
     pub config: Array<MapData, Config>,
-    /// `VPORTS`.
-    pub vports: HashMap<MapData, u32, Vport>,
+    /// `VPORTS`, `PLACES` and `FAR_PLACES`.
+    pub vports: Vports,
     /// `PORT_CAS`.
     pub port_cas: HashMap<MapData, PortCaKey, u32>,
     /// `LOCAL_PORTS`.
@@ -69,13 +61,10 @@ impl Maps {
     pub fn take(bpf: &mut Ebpf) -> Result<Self, Error> {
         Ok(Self {
             config: take(bpf, "CONFIG")?,
-            vports: take(bpf, "VPORTS")?,
+            vports: Vports::take(bpf)?,
             port_cas: take(bpf, "PORT_CAS")?,
             local_ports: take(bpf, "LOCAL_PORTS")?,
-            lookup: Lookups {
-                v4: take(bpf, "LOOKUP")?,
-                v6: take(bpf, "LOOKUP6")?,
-            },
+            lookup: Lookups::take(bpf)?,
             stations: take(bpf, "MACS")?,
             routes: take(bpf, "ROUTES")?,
             floods: take(bpf, "FLOODS")?,
@@ -104,7 +93,10 @@ pub(super) fn failed(map: &'static str) -> impl FnOnce(MapError) -> Error {
     move |source| Error::Map { map, source }
 }
 
-fn take<M: TryFrom<Map, Error = MapError>>(bpf: &mut Ebpf, name: &'static str) -> Result<M, Error> {
+pub(super) fn take<M: TryFrom<Map, Error = MapError>>(
+    bpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, Error> {
     let map = bpf
         .take_map(name)
         .ok_or(Error::Absent { kind: "map", name })?;

@@ -4,7 +4,8 @@
 //! * [`load`]: the object and its pinned maps.
 //! * [`adopt`], [`layout`] and [`running`]: what an earlier nved left, and whether it can stay.
 //! * [`attach`], [`detach`], [`links`], [`clsact`], [`qdisc`] and [`queues`]: programs on devices; [`foreign`]: those of others.
-//! * [`maps`], [`lookups`], [`read`], [`commit`], [`stats`]: table content in and counters out.
+//! * [`records`]: the table of lookup records in plain memory, and its writer.
+//! * [`maps`], [`lookups`], [`vports`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
 use std::path::PathBuf;
 
@@ -26,9 +27,11 @@ pub mod namespace;
 pub mod qdisc;
 mod queues;
 pub mod read;
+pub mod records;
 pub mod require;
 pub mod running;
 pub mod stats;
+pub mod vports;
 
 /// The eBPF object that is built with this crate.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nve"));

@@ -25,9 +25,7 @@ impl Dataplane {
             underlay: underlay(maps)?,
             ..TableImage::default()
         };
-        for item in &maps.vports {
-            image.vports.extend(Some(item.map_err(failed("VPORTS"))?));
-        }
+        image.vports = maps.vports.read().map_err(failed("VPORTS"))?;
         for key in maps.port_cas.keys() {
             image.port_cas.insert(key.map_err(failed("PORT_CAS"))?);
         }
@@ -35,10 +33,9 @@ impl Dataplane {
             let item = item.map_err(failed("LOCAL_PORTS"))?;
             image.local_ports.extend(Some(item));
         }
-        for item in maps.lookup.iter() {
-            let (key, entry) = item.map_err(failed("LOOKUP"))?;
-            image.lookup.insert(key, entry.record);
-        }
+        maps.lookup.each(|key, record| {
+            image.lookup.insert(key, record);
+        })?;
         for item in &maps.stations {
             image.stations.extend(Some(item.map_err(failed("MACS"))?));
         }

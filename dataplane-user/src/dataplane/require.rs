@@ -1,7 +1,7 @@
 //! What the machine must have before anything is loaded; each lack says what to do.
 
 use std::{
-    io,
+    env, io,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +18,14 @@ use crate::settings::{KeepAlive, Settings, TcHook};
 /// A missing privilege or kernel feature (exit code 7).
 #[derive(Debug, thiserror::Error)]
 pub enum Lack {
+    /// A processor that keeps loads and stores in order.
+    #[error(
+        "nved runs on x86-64, and this is {found}: programs read the lookup records while nved writes them, and rely on the order in which an x86 loads and stores"
+    )]
+    Processor {
+        /// What this was built for.
+        found: &'static str,
+    },
     /// Capabilities.
     #[error("nved lacks {missing}; run it as root, or give it these capabilities too")]
     Capabilities {
@@ -67,6 +75,7 @@ pub enum Lack {
 
 /// Checks privileges and BTF, and raises the limit on locked memory.
 pub fn machine() -> Result<(), Lack> {
+    check_processor(env::consts::ARCH)?;
     check_capabilities()?;
     if !Path::new(VMLINUX_BTF).exists() {
         return Err(Lack::Btf { path: VMLINUX_BTF });
@@ -81,6 +90,13 @@ pub fn machine() -> Result<(), Lack> {
     let limit = getrlimit(Resource::Memlock).current;
     // If the version cannot be read, the first system call will tell.
     KernelVersion::current().map_or(Ok(()), |kernel| check_memlock(kernel, limit))
+}
+
+const fn check_processor(found: &'static str) -> Result<(), Lack> {
+    if matches!(found.as_bytes(), b"x86_64") {
+        return Ok(());
+    }
+    Err(Lack::Processor { found })
 }
 
 /// Checks that the kernel can do what the settings ask for. Found out later, a dataplane that
@@ -193,6 +209,14 @@ fn is_bpffs(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_processors_are_refused() {
+        assert!(check_processor("x86_64").is_ok());
+        let refused = check_processor("aarch64").map_err(|lack| lack.to_string());
+        let told = "nved runs on x86-64, and this is aarch64: ";
+        assert!(refused.is_err_and(|text| text.starts_with(told)));
+    }
 
     #[test]
     fn missing_capabilities_are_named() {

@@ -1,0 +1,47 @@
+//! Why a record is not in the table.
+
+use aya::maps::MapError;
+
+use super::writer::{Full, Misfit};
+
+/// Why a record is not in the table.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There are as many records as there may be.
+    #[error("the table has its {0} records")]
+    Full(u64),
+    /// Neither of the key's buckets has a place, and another seed has just been tried.
+    #[error("{0}, which is tried again with another hash every 10 s")]
+    Crowded(#[from] Full),
+    /// The kernel gave no larger table, and is not asked again yet.
+    #[error("the table cannot grow beyond its {records} records: {reason}")]
+    Starved {
+        /// Records in the table.
+        records: u64,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// Readers are in a table that is not this one's.
+    #[error(
+        "another process has put a table of its own in place; two nved cannot have the same pins"
+    )]
+    Foreign,
+    /// The kernel.
+    #[error(transparent)]
+    Kernel(#[from] MapError),
+}
+
+/// A table of no size that a home's memory has.
+impl From<Misfit> for Refused {
+    fn from(misfit: Misfit) -> Self {
+        Self::Kernel(MapError::IoError(std::io::Error::other(misfit)))
+    }
+}
+
+/// An error with what is behind it.
+pub(super) fn told(error: &MapError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
