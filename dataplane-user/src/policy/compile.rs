@@ -145,7 +145,11 @@ impl Compiler<'_> {
             let hop = known.unwrap_or(NextHop::unrouted((*pa).into(), src));
             self.image.underlay.insert(index, hop);
         }
-        let own = self.scope.own.iter().chain(&self.scope.joined);
+        let own = &self.scope.own;
+        let first = |v4| own.iter().find(|pa| pa.is_ipv4() == v4);
+        self.image.config.pas =
+            [true, false].map(|v4| first(v4).map_or(Address::UNSPECIFIED, |first| (*first).into()));
+        let own = own.iter().chain(&self.scope.joined);
         self.image.local_pas = own.map(|pa| (*pa).into()).collect();
         Ok(())
     }

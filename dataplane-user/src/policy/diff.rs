@@ -15,7 +15,10 @@ use dataplane_common::abi::{
 
 use dataplane_common::id::Address;
 
-use super::table_image::{Prefix, TableImage};
+use super::{
+    records::{RecordChange, RecordTable},
+    table_image::{Prefix, TableImage},
+};
 
 /// One change of one map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,27 @@ pub enum MapOp {
 /// Records that the table has only while they are in use
 /// ([`LookupRecord::ON_DEMAND`]) count as absent from `new`: [`super::in_use`] has those.
 pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
+    diff_around(old, new, |ops, old, new, deletes| {
+        new.each_change(old, |change| match change {
+            RecordChange::Put(key, record) if !deletes => ops.push(MapOp::PutLookup(key, record)),
+            RecordChange::Delete(key) if deletes => ops.push(MapOp::DeleteLookup(key)),
+            RecordChange::Put(..) | RecordChange::Delete(_) => {}
+        });
+    })
+}
+
+/// As [`diff`], without the operations of lookup records ([`RecordTable::each_change`]): those that
+/// put them come before all that lets a port send, and those that remove them last of all but the
+/// removal of PAs.
+pub fn diff_but_records(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
+    diff_around(old, new, |_, _, _, _| {})
+}
+
+fn diff_around(
+    old: &TableImage,
+    new: &TableImage,
+    records: impl Fn(&mut Vec<MapOp>, &RecordTable, &RecordTable, bool),
+) -> Vec<MapOp> {
     use MapOp::{
         DeleteFlood, DeleteLocalPa, DeleteLocalPort, DeleteNextHop, DeletePortCa, DeleteRewrite,
         DeleteRoute, DeleteStation, DeleteSubnet, DeleteVport, PutConfig, PutFlood, PutLocalPa,
@@ -88,7 +112,7 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     put(&mut ops, &old.underlay, &new.underlay, PutNextHop);
     add(&mut ops, &old.local_pas, &new.local_pas, PutLocalPa);
     put(&mut ops, &old.rewrites, &new.rewrites, PutRewrite);
-    put_records(&mut ops, &old.lookup, &new.lookup);
+    records(&mut ops, &old.lookup, &new.lookup, false);
     put(&mut ops, &old.stations, &new.stations, PutStation);
     put(&mut ops, &old.routes, &new.routes, PutRoute);
     add(&mut ops, &old.port_cas, &new.port_cas, PutPortCa);
@@ -109,7 +133,7 @@ pub fn diff(old: &TableImage, new: &TableImage) -> Vec<MapOp> {
     add(&mut ops, &new.port_cas, &old.port_cas, DeletePortCa);
     delete(&mut ops, &old.routes, &new.routes, DeleteRoute);
     delete(&mut ops, &old.stations, &new.stations, DeleteStation);
-    delete_records(&mut ops, &old.lookup, &new.lookup);
+    records(&mut ops, &old.lookup, &new.lookup, true);
     delete(&mut ops, &old.rewrites, &new.rewrites, DeleteRewrite);
     add(&mut ops, &new.local_pas, &old.local_pas, DeleteLocalPa);
     delete(&mut ops, &old.underlay, &new.underlay, DeleteNextHop);
@@ -127,6 +151,15 @@ impl MapOp {
                 | Self::PutLocalPort(..)
                 | Self::PutFlood(..)
                 | Self::PutSubnet(..)
+        )
+    }
+
+    /// Whether the operation removes what lookup records refer to: those come behind the removal of
+    /// records in a [`diff`].
+    pub const fn removes_an_address(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteRewrite(_) | Self::DeleteLocalPa(_) | Self::DeleteNextHop(_)
         )
     }
 
@@ -178,25 +211,6 @@ impl TableImage {
             MapOp::DeleteNextHop(index) => drop(self.underlay.remove(&index)),
         }
     }
-}
-
-type Records = BTreeMap<LookupKey, LookupRecord>;
-
-fn put_records(ops: &mut Vec<MapOp>, old: &Records, new: &Records) {
-    let changed = new
-        .iter()
-        .filter(|(key, record)| stays(record) && old.get(key) != Some(record));
-    ops.extend(changed.map(|(key, record)| MapOp::PutLookup(*key, *record)));
-}
-
-fn delete_records(ops: &mut Vec<MapOp>, old: &Records, new: &Records) {
-    let gone = old.keys().filter(|key| !new.get(key).is_some_and(stays));
-    ops.extend(gone.map(|key| MapOp::DeleteLookup(*key)));
-}
-
-/// Whether a record is in the table for as long as it is in the policy.
-const fn stays(record: &LookupRecord) -> bool {
-    !record.has(LookupRecord::ON_DEMAND)
 }
 
 fn put<K: Ord + Copy, V: PartialEq + Copy>(

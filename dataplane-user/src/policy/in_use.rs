@@ -90,7 +90,7 @@ impl InUse {
         let fleeting = LookupRecord::ON_DEMAND | LookupRecord::NEGATIVE;
         let own = image
             .lookup
-            .extract_if(.., |_, record| record.has(fleeting));
+            .take(usize::MAX, |_, record| record.has(fleeting));
         for (key, record) in own {
             self.enter(key, record, now);
         }
@@ -116,7 +116,7 @@ impl InUse {
         (key, vsid): (LookupKey, u32),
         now: Instant,
     ) -> Answer {
-        if let Some(record) = whole.lookup.get(&key).copied() {
+        if let Some(record) = whole.lookup.get(&key) {
             // What is in the table whether it is in use or not is not ours to remove.
             if record.has(LookupRecord::ON_DEMAND) {
                 self.enter(key, record, now);
@@ -137,8 +137,8 @@ impl InUse {
     pub fn follow(&mut self, whole: &TableImage) -> Vec<Change> {
         self.held_still = false;
         let changed = |(key, entry): (&LookupKey, &Entry)| match whole.lookup.get(key) {
-            Some(record) if *record == entry.record => None,
-            Some(record) => Some(Change::Put(*key, *record)),
+            Some(record) if record == entry.record => None,
+            Some(record) => Some(Change::Put(*key, record)),
             None if entry.record.has(LookupRecord::NEGATIVE) => None,
             None => Some(Change::Delete(*key)),
         };

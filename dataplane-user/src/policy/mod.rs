@@ -28,19 +28,20 @@ pub mod ids;
 pub mod in_use;
 pub mod key;
 pub mod model;
+pub mod records;
 pub mod source;
 pub mod table_image;
 pub mod validate;
 
 pub use compile::{AttachedPort, CompileError, Facts, Links, Scope, Upcall, compile};
 pub use diagnostic::Diagnostic;
-pub use diff::{MapOp, diff};
+pub use diff::{MapOp, diff, diff_but_records};
 pub use fault::Fault;
 pub use ids::{Ids, gateway_mac};
 pub use key::{Key, PortKey};
 pub use model::{DerivedRecord, Policy, derived_records};
 pub use source::{Located, load, read_ndjson};
-pub use validate::{Numbered, merge, numbered, validate};
+pub use validate::{Numbered, merge, numbered, validate, validate_with};
 
 /// Loads a file and validates it by itself, as if nothing were stored. All faults
 /// of one of the two steps come at once. A file that refers to stored objects is

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use dataplane_common::id::{Mac, Vsid};
 
-use super::{document::Nvgre, key::PortKey};
+use super::{document::Nvgre, key::PortKey, records::Records};
 
 mod network;
 mod port;
@@ -15,7 +15,7 @@ mod record;
 pub use network::{Broadcast, Isolation, Subnet, SubnetRef, VmNetwork};
 pub use port::{PlainPort, Port};
 pub use record::{
-    CustomerRoute, DerivedRecord, Family, GatewayWildcard, L2Record, LookupRecord, derived_records,
+    CustomerRoute, DerivedRecord, Family, GatewayWildcard, L2Record, StatedRecord, derived_records,
 };
 
 /// All objects, checked one by one and against each other.
@@ -34,7 +34,7 @@ pub struct Policy {
     /// Ports of VM networks that are not virtualized, by VM network and name.
     pub plain_ports: BTreeMap<PortKey, PlainPort>,
     /// Lookup records of stations that documents state, by VSID and CA.
-    pub records: BTreeMap<(Vsid, IpAddr), LookupRecord>,
+    pub records: Records,
     /// Stations that documents state by their MAC alone, by VSID and MAC.
     pub l2_only: BTreeMap<(Vsid, Mac), L2Record>,
     /// Gateways that stand for all CAs of a family that have no record.

@@ -7,6 +7,7 @@
 
 mod ndjson;
 mod place;
+mod record;
 mod rules;
 mod typed;
 mod words;
@@ -14,6 +15,7 @@ mod yaml;
 
 pub use ndjson::{Ndjson, read_ndjson};
 pub use place::Positions;
+pub use record::{RecordLine, record_line};
 
 use super::{diagnostic::Diagnostic, document::Document};
 

@@ -14,10 +14,12 @@ use dataplane_common::{
         vport::{LocalPortKey, Vport},
         vsid::VirtualSubnet,
     },
-    forward::Tables,
+    forward::{Answer, Tables},
     id::{Address, Mac},
 };
 use ipnet::IpNet;
+
+use super::records::RecordTable;
 
 /// The compiled policy of one host. Each field is one map.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub struct TableImage {
     /// `LOCAL_PORTS`: ifindex by (VSID, MAC).
     pub local_ports: BTreeMap<LocalPortKey, u32>,
     /// `LOOKUP` and `LOOKUP6`.
-    pub lookup: BTreeMap<LookupKey, LookupRecord>,
+    pub lookup: RecordTable,
     /// `MACS`.
     pub stations: BTreeMap<LocalPortKey, LookupRecord>,
     /// `ROUTES`.
@@ -86,7 +88,7 @@ impl Default for TableImage {
             vports: BTreeMap::new(),
             port_cas: BTreeSet::new(),
             local_ports: BTreeMap::new(),
-            lookup: BTreeMap::new(),
+            lookup: RecordTable::default(),
             stations: BTreeMap::new(),
             routes: BTreeMap::new(),
             floods: BTreeMap::new(),
@@ -95,6 +97,13 @@ impl Default for TableImage {
             local_pas: BTreeSet::new(),
             rewrites: BTreeMap::new(),
         }
+    }
+}
+
+impl TableImage {
+    /// The lookup record of a CA in a routing domain.
+    pub fn record(&self, rdid: u32, ca: Address) -> Option<LookupRecord> {
+        self.lookup.get(&LookupKey { rdid, ca })
     }
 }
 
@@ -111,8 +120,12 @@ impl Tables for TableImage {
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
         self.local_ports.get(&LocalPortKey::new(vsid, mac)).copied()
     }
-    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord> {
-        self.lookup.get(&LookupKey { rdid, ca })
+    fn lookup(&self, rdid: u32, ca: Address, record: &mut LookupRecord) -> Answer {
+        let Some(found) = self.record(rdid, ca) else {
+            return Answer::Absent;
+        };
+        *record = found;
+        Answer::Found
     }
     fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord> {
         let key = RouteKey::new(scope, ca);

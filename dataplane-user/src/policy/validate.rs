@@ -13,6 +13,7 @@ mod port;
 mod record;
 mod rewrite;
 mod route;
+mod stations;
 mod subnet;
 
 use std::{
@@ -27,6 +28,7 @@ use super::{
     fault::Fault,
     key::Key,
     model::Policy,
+    records::{Batch, Records},
 };
 
 /// A document and its number in the request; `None` for a stored one.
@@ -49,10 +51,49 @@ pub fn merge(stored: Vec<Document>, applied: Vec<Document>) -> Vec<Numbered> {
     kept.chain(numbered(applied)).collect()
 }
 
+/// Checks every rule of documents without faults, those of very many stations' records apart. `None`:
+/// something is at fault, and [`validate`] with all documents tells what.
+pub fn validate_with(documents: &[Numbered], records: &Records) -> Option<Policy> {
+    let checker = checked(documents);
+    if !checker.faults.is_empty()
+        || !checker.policy.records.is_empty()
+        || !checker.stations(records)
+    {
+        return None;
+    }
+    let records = records.clone();
+    Some(Policy {
+        records,
+        ..checker.policy
+    })
+}
+
+/// The policy of `records` once a few of them were put in the place of those `before`, nothing else
+/// of a valid policy being changed. `None`: ask [`validate_with`].
+pub fn validate_some(
+    documents: &[Numbered],
+    fresh: &Batch,
+    (before, records): (&Records, &Records),
+) -> Option<Policy> {
+    let checker = checked(documents);
+    if !checker.faults.is_empty() || !checker.some_stations(fresh, before, records) {
+        return None;
+    }
+    let records = records.clone();
+    Some(Policy {
+        records,
+        ..checker.policy
+    })
+}
+
 /// Checks every rule. The faults are in the documents' order, those of stored
 /// documents last; such a fault carries the number of the document in the request
 /// that brought it about.
 pub fn validate(documents: &[Numbered]) -> Result<Policy, Vec<Fault>> {
+    checked(documents).finish()
+}
+
+fn checked(documents: &[Numbered]) -> Checker<'_> {
     let mut checker = Checker::default();
     let fresh = checker.names(documents);
     // Each kind refers to those before it only.
@@ -84,7 +125,7 @@ pub fn validate(documents: &[Numbered]) -> Result<Policy, Vec<Fault>> {
             | Document::Port(_) => {}
         }
     }
-    checker.finish()
+    checker
 }
 
 /// What the checks share: faults so far, the policy so far, and who has what.

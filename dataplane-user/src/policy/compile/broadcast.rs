@@ -10,7 +10,7 @@ use dataplane_common::{
     id::{Mac, Vsid},
 };
 
-use super::{CompileError, Compiler, Scope, scope::stations};
+use super::{CompileError, Compiler, Scope, scope::places};
 use crate::policy::{
     document::Rule,
     model::{Broadcast, Policy},
@@ -61,12 +61,12 @@ pub fn receivers(policy: &Policy, scope: &Scope) -> BTreeMap<Vsid, BTreeSet<IpAd
         };
         receivers.insert(*vsid, group.into_iter().collect::<BTreeSet<_>>());
     }
-    let reached = stations(policy).filter(|station| station.rule == Rule::TranslationMethodEncap);
-    for station in reached.filter(|station| replicated.contains(&station.vsid)) {
-        if !scope.own.contains(&station.pa)
-            && let Some(pas) = receivers.get_mut(&station.vsid)
+    let reached = places(policy).filter(|(.., rule)| *rule == Rule::TranslationMethodEncap);
+    for (vsid, pa, _) in reached.filter(|(vsid, ..)| replicated.contains(vsid)) {
+        if !scope.own.contains(&pa)
+            && let Some(pas) = receivers.get_mut(&vsid)
         {
-            pas.insert(station.pa);
+            pas.insert(pa);
         }
     }
     receivers

@@ -104,11 +104,10 @@ pub(super) fn learned(policy: &Policy, host: &str, scope: &Scope) -> Cas {
     }
     let subnets: BTreeSet<Vsid> = cas.keys().map(|(vsid, _)| *vsid).collect();
     for vsid in subnets {
-        let records = policy.records.range((vsid, IpAddr::from([0; 4]))..);
-        let inside = records.take_while(|((of, _), _)| *of == vsid);
-        for ((_, ca), record) in inside.filter(|(_, record)| scope.own.contains(&record.pa)) {
+        let inside = policy.stated_in(vsid);
+        for record in inside.filter(|record| scope.own.contains(&record.pa)) {
             if let Some(own) = cas.get_mut(&(vsid, record.mac)) {
-                own.push(*ca);
+                own.push(record.ca);
             }
         }
     }

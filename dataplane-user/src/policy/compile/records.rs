@@ -1,7 +1,10 @@
 //! `LOOKUP`: records that follow from ports, and records that documents state; `MACS`: stations where
 //! frames are switched by MAC.
 
-use std::net::IpAddr;
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::IpAddr,
+};
 
 use dataplane_common::{
     abi::{
@@ -16,8 +19,8 @@ use super::{
     scope::{Station, stations},
 };
 use crate::policy::{
-    document::TableMode,
-    model::{Broadcast, Policy, derived_records},
+    document::{Rule, TableMode},
+    model::{Broadcast, derived_records},
 };
 
 impl Compiler<'_> {
@@ -25,9 +28,19 @@ impl Compiler<'_> {
     /// use here, for a packet's source PA is known by nothing else.
     pub(super) fn records(&mut self) -> Result<(), CompileError> {
         let policy = self.policy;
-        for (ca, station, use_vm_mac) in known(policy) {
-            self.record(ca, &station)?;
-            self.rewritten(ca, &station, use_vm_mac)?;
+        for record in derived_records(policy) {
+            let station = Station {
+                vsid: record.vsid,
+                mac: record.mac,
+                pa: record.pa,
+                rule: record.rule,
+                l2_only: false,
+            };
+            self.record(record.ca, &station)?;
+            self.rewritten(record.ca, &station, record.use_vm_mac)?;
+        }
+        for vsid in policy.records.subnets().filter_map(Vsid::new) {
+            self.stated(vsid)?;
         }
         self.image.config.rewrites = u32::from(!self.image.rewrites.is_empty());
         Ok(())
@@ -51,13 +64,60 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// The records that documents state for a subnet: very many, and most differ from others in CA and
+    /// MAC only.
+    fn stated(&mut self, vsid: Vsid) -> Result<(), CompileError> {
+        let policy = self.policy;
+        let Some(network) = self.network_in_use(vsid) else {
+            return Ok(());
+        };
+        let (rdid, mode) = (network.rdid, network.table_mode);
+        let rdid = self.ids.routing_domain(rdid);
+        let mut remote: HashMap<(IpAddr, Rule), LookupRecord> = HashMap::new();
+        let mut last = None;
+        for stated in policy.stated_in(vsid) {
+            let place = (stated.pa, stated.rule);
+            let alike = last.filter(|(of, _)| *of == place);
+            let alike = alike.or_else(|| Some((place, *remote.get(&place)?)));
+            let record = if let Some((_, alike)) = alike {
+                LookupRecord {
+                    mac: stated.mac,
+                    ..alike
+                }
+            } else {
+                let station = Station {
+                    vsid,
+                    mac: stated.mac,
+                    pa: stated.pa,
+                    rule: stated.rule,
+                    l2_only: false,
+                };
+                let mut record = self.record_of(&station)?;
+                // The kernel always has those of ports here.
+                let fetched = mode == TableMode::OnDemand && !record.has(LookupRecord::LOCAL);
+                record.flags |= flag(fetched, LookupRecord::ON_DEMAND);
+                self.rewritten(stated.ca, &station, stated.use_vm_mac)?;
+                record
+            };
+            // A local one has the device of its port; one with a PA of its own is alone with it.
+            if !record.has(LookupRecord::LOCAL | LookupRecord::REWRITE) {
+                if last.is_none_or(|(of, _)| of != place) {
+                    remote.insert(place, record);
+                }
+                last = Some((place, record));
+            }
+            let ca = stated.ca.into();
+            self.image.lookup.insert(LookupKey { rdid, ca }, record);
+        }
+        Ok(())
+    }
+
     /// Stations of the subnets in which MACs alone say where a frame goes or comes from: link-local
     /// addresses, no address yet, no IP at all.
     pub(super) fn stations(&mut self) -> Result<(), CompileError> {
-        for station in stations(self.policy) {
-            if !self.switches(station.vsid) {
-                continue;
-            }
+        let subnets = self.policy.vsids.keys().copied();
+        let switched: BTreeSet<Vsid> = subnets.filter(|vsid| self.switches(*vsid)).collect();
+        for station in stations(self.policy, |vsid| switched.contains(&vsid)) {
             let key = LocalPortKey::new(station.vsid.get(), station.mac);
             let mut record = self.record_of(&station)?;
             record.flags |= flag(station.l2_only, LookupRecord::L2_ONLY);
@@ -103,21 +163,4 @@ impl Compiler<'_> {
         }
         Ok(())
     }
-}
-
-/// The CAs of stations, derived and stated, and whether their packets have the VM's MAC on the underlay.
-fn known(policy: &Policy) -> impl Iterator<Item = (IpAddr, Station, bool)> {
-    let station = |vsid, mac, pa, rule| Station {
-        vsid,
-        mac,
-        pa,
-        rule,
-        l2_only: false,
-    };
-    let derived = derived_records(policy)
-        .map(move |r| (r.ca, station(r.vsid, r.mac, r.pa, r.rule), r.use_vm_mac));
-    let stated = policy.records.iter();
-    let stated =
-        stated.map(move |((vsid, ca), r)| (*ca, station(*vsid, r.mac, r.pa, r.rule), r.use_vm_mac));
-    derived.chain(stated)
 }

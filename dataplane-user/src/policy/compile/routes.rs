@@ -48,7 +48,7 @@ pub(super) fn hops(policy: &Policy) -> Hops {
 }
 
 fn stated(policy: &Policy, (vsid, ca): (Vsid, IpAddr)) -> Option<Station> {
-    let record = policy.records.get(&(vsid, ca));
+    let record = policy.stated_at(vsid, ca);
     let wildcard = policy.wildcards.get(&(vsid, Family::from(ca)));
     let record = record.map(|r| (r.mac, r.pa, r.rule));
     let (mac, pa, rule) = record.or(wildcard.map(|w| (w.mac, w.pa, w.rule)))?;

@@ -51,8 +51,8 @@ impl Scope {
             let subnet = policy.subnet(vsid);
             subnet.is_some_and(|(network, _)| scope.domains.contains(&network.rdid))
         };
-        let used = stations(policy).filter(|station| in_use(station.vsid));
-        scope.pas = used.map(|station| station.pa).collect();
+        let used = places(policy).filter(|(vsid, ..)| in_use(*vsid));
+        scope.pas = used.map(|(_, pa, _)| pa).collect();
         scope.pas.extend(&scope.own);
         scope.pas.extend(&scope.joined);
         scope
@@ -75,32 +75,61 @@ pub(super) struct Station {
     pub(super) l2_only: bool,
 }
 
-/// All stations, stated and of ports; one may come several times.
-pub(super) fn stations(policy: &Policy) -> impl Iterator<Item = Station> {
-    let station = |vsid, mac, (pa, rule), l2_only| Station {
+/// All stations of some subnets, stated and of ports; one may come several times.
+pub(super) fn stations(
+    policy: &Policy,
+    wanted: impl Fn(Vsid) -> bool,
+) -> impl Iterator<Item = Station> {
+    let subnets = policy.records.subnets().filter_map(Vsid::new);
+    let subnets: Vec<Vsid> = subnets.filter(|vsid| wanted(*vsid)).collect();
+    let stated = subnets.into_iter().flat_map(|vsid| policy.stated_in(vsid));
+    let stated = stated.map(|r| station(r.vsid, r.mac, (r.pa, r.rule), false));
+    // Those that come last win where one is both: a learned record has the MAC of its port.
+    let known = derived(policy).chain(stated).chain(gateways(policy));
+    let all = known.chain(unknown(policy));
+    all.filter(move |station| wanted(station.vsid))
+}
+
+/// Where stations are: subnet, PA and rule; one may come several times.
+pub(super) fn places(policy: &Policy) -> impl Iterator<Item = (Vsid, IpAddr, Rule)> {
+    let few = derived(policy)
+        .chain(gateways(policy))
+        .chain(unknown(policy));
+    let few = few.map(|station| (station.vsid, station.pa, station.rule));
+    few.chain(policy.places())
+}
+
+const fn station(vsid: Vsid, mac: Mac, (pa, rule): (IpAddr, Rule), l2_only: bool) -> Station {
+    Station {
         vsid,
         mac,
         pa,
         rule,
         l2_only,
-    };
+    }
+}
+
+fn derived(policy: &Policy) -> impl Iterator<Item = Station> {
     let derived = derived_records(policy);
-    let derived = derived.map(move |r| station(r.vsid, r.mac, (r.pa, r.rule), false));
-    let records = policy.records.iter();
-    let stated = records.map(move |((vsid, _), r)| station(*vsid, r.mac, (r.pa, r.rule), false));
+    derived.map(|r| station(r.vsid, r.mac, (r.pa, r.rule), false))
+}
+
+fn gateways(policy: &Policy) -> impl Iterator<Item = Station> {
     let gateways = policy.wildcards.iter();
-    let gateways = gateways.map(move |((vsid, _), w)| station(*vsid, w.mac, (w.pa, w.rule), false));
+    gateways.map(|((vsid, _), w)| station(*vsid, w.mac, (w.pa, w.rule), false))
+}
+
+/// Stations whose CAs nobody states.
+fn unknown(policy: &Policy) -> impl Iterator<Item = Station> {
     let l2_only = policy.l2_only.iter();
-    let l2_only = l2_only.map(move |((vsid, mac), r)| station(*vsid, *mac, (r.pa, r.rule), true));
+    let l2_only = l2_only.map(|((vsid, mac), r)| station(*vsid, *mac, (r.pa, r.rule), true));
     let ports = policy.ports.values();
     let learning = ports.filter(|port| port.record_type == RecordType::L2Only);
-    let learning = learning.filter_map(move |port| {
+    let learning = learning.filter_map(|port| {
         let pa = policy.hosts.get(&port.host)?.addresses.first()?.address;
         Some(station(port.vsid, port.mac, (pa, port.rule), true))
     });
-    // Those that come last win where one is both: a learned record has the MAC of its port.
-    let known = derived.chain(stated).chain(gateways);
-    known.chain(l2_only).chain(learning)
+    l2_only.chain(learning)
 }
 
 /// The PAs whose next hops the underlay watcher shall resolve.
@@ -121,8 +150,7 @@ fn own_addresses(policy: &Policy, host: &str) -> Vec<IpAddr> {
 }
 
 fn unknown_cas(policy: &Policy) -> BTreeSet<Vsid> {
-    let learning = stations(policy).filter(|station| station.l2_only);
-    learning.map(|station| station.vsid).collect()
+    unknown(policy).map(|station| station.vsid).collect()
 }
 
 /// The groups of subnets, and those that their tenants' groups are mapped to.

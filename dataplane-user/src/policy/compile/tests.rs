@@ -60,9 +60,9 @@ fn two_tenants_with_the_same_addresses_stay_apart() {
     assert_eq!(image.local_port(6001, blue.mac), Some(11));
     assert!(image.port_has_ca(blue.slot, address("10.0.0.5")));
 
-    let own = image.lookup(blue.rdid, address("10.0.0.5")).unwrap();
+    let own = image.record(blue.rdid, address("10.0.0.5")).unwrap();
     assert_eq!((own.ifindex, own.flags), (11, LookupRecord::LOCAL));
-    let far = image.lookup(blue.rdid, address("10.0.0.7")).unwrap();
+    let far = image.record(blue.rdid, address("10.0.0.7")).unwrap();
     assert_eq!((far.ifindex, far.flags), (0, 0));
     let hop = image.next_hop(far.pa_index).unwrap();
     assert_eq!(
@@ -70,11 +70,11 @@ fn two_tenants_with_the_same_addresses_stay_apart() {
         (address("192.0.2.2"), NextHop::NO_ROUTE)
     );
     assert!(
-        image.lookup(red.rdid, address("10.0.0.9")).is_none(),
+        image.record(red.rdid, address("10.0.0.9")).is_none(),
         "a record of blue"
     );
 
-    let gateway = image.lookup(red.rdid, address("10.0.0.1")).unwrap();
+    let gateway = image.record(red.rdid, address("10.0.0.1")).unwrap();
     assert_eq!(
         (gateway.mac, gateway.flags),
         (red.gateway_mac, LookupRecord::GATEWAY)
@@ -107,7 +107,7 @@ fn a_pending_port_has_records_but_no_device() {
     let policy = policy(TWO_TENANTS);
     let image = compile(&policy, "host-a", &Facts::default(), &mut Ids::new(0)).unwrap();
     assert!(image.vports.is_empty() && image.port_cas.is_empty());
-    let record = image.lookup(1, address("10.0.0.5")).unwrap();
+    let record = image.record(1, address("10.0.0.5")).unwrap();
     assert_eq!((record.ifindex, record.flags), (0, LookupRecord::LOCAL));
     let pas: Vec<String> = pas_in_use(&policy, "host-a")
         .iter()

@@ -43,8 +43,9 @@ const ALL: [(&str, &str, u32); 2] = [("blue", "p5", 11), ("blue", "p6", 12)];
 
 /// What refers to something else finds it; `between`: the two images.
 fn is_whole(image: &TableImage, between: [&TableImage; 2]) -> Result<(), String> {
-    let records = image.lookup.values().chain(image.stations.values());
-    let mut records = records.chain(image.routes.values());
+    let records = image.lookup.values();
+    let records = records.chain(image.stations.values().copied());
+    let mut records = records.chain(image.routes.values().copied());
     let reached = |index: &u32| *index == 0 || image.underlay.contains_key(index);
     if let Some(lost) = records.find(|record| !reached(&record.pa_index)) {
         return Err(format!("{lost:?} has no way"));
@@ -75,7 +76,7 @@ fn is_whole(image: &TableImage, between: [&TableImage; 2]) -> Result<(), String>
             && known
                 .lookup
                 .keys()
-                .all(|key| image.lookup.contains_key(key))
+                .all(|key| image.lookup.contains_key(&key))
             && known
                 .stations
                 .keys()

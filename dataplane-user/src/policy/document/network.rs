@@ -178,7 +178,7 @@ pub enum BroadcastMode {
 }
 
 /// How a record's CA is reached (NetWNV's words).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub enum Rule {
     /// Encapsulation (NVGRE).
     #[default]

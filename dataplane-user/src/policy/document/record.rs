@@ -37,7 +37,7 @@ pub struct LookupRecordSpec {
 }
 
 /// Type of a lookup record (NetWNV's words).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub enum RecordType {
     /// Written by the operator.
     #[default]

@@ -13,11 +13,10 @@ impl InUse {
     pub fn take_over(&mut self, image: &mut TableImage, whole: &TableImage, now: Instant) {
         let (records, negatives) = self.counts();
         let room = self.most.saturating_sub(records + negatives);
-        let turned = image.lookup.extract_if(.., |key, _| {
+        let turned = image.lookup.take(room, |key, _| {
             let now = whole.lookup.get(key);
             now.is_some_and(|record| record.has(LookupRecord::ON_DEMAND))
         });
-        let turned: Vec<_> = turned.take(room).collect();
         for (key, record) in turned {
             self.enter(key, record, now);
         }
@@ -47,7 +46,7 @@ impl InUse {
     /// Makes room for the records of `whole` that the kernel's table always has: the keys that go for
     /// that. Until [`Self::follow`] nothing else goes, for what was in use may be one of those by now.
     pub fn reserve(&mut self, whole: &TableImage) -> Vec<LookupKey> {
-        let always = |record: &&LookupRecord| !record.has(LookupRecord::ON_DEMAND);
+        let always = |record: &LookupRecord| !record.has(LookupRecord::ON_DEMAND);
         let always = whole.lookup.values().filter(always).count();
         self.most = self.room.saturating_sub(always).min(self.room / 2);
         self.held_still = false;

@@ -9,26 +9,8 @@ use super::Policy;
 use crate::policy::{
     document::{RecordType, Rule},
     key::{Key, PortKey},
+    records::Record,
 };
-
-/// A lookup record of a station that a document states.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupRecord {
-    /// Its VM network.
-    pub network: String,
-    /// The VM's MAC.
-    pub mac: Mac,
-    /// The PA of the VM's host; with rule `TranslationMethodNat` the CA's own, of its family.
-    pub pa: IpAddr,
-    /// The subnet's filled in.
-    pub rule: Rule,
-    /// Whether its rewritten packets have its MAC on the underlay; with that rule only.
-    pub use_vm_mac: bool,
-    /// `Static`, or without that rule `Dynamic`.
-    pub record_type: RecordType,
-    /// Name of the VM, for people.
-    pub vm_name: Option<String>,
-}
 
 /// A station that a document states by its MAC alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +96,71 @@ impl DerivedRecord<'_> {
     /// Its identity, the same as that of a stated record.
     pub fn key(&self) -> Key {
         Key::LookupRecord(self.vsid.get(), self.ca)
+    }
+}
+
+/// A lookup record that a document states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatedRecord {
+    /// VSID of the CA.
+    pub vsid: Vsid,
+    /// The CA.
+    pub ca: IpAddr,
+    /// The VM's MAC.
+    pub mac: Mac,
+    /// The PA of the VM's host; with rule `TranslationMethodNat` the CA's own, of its family.
+    pub pa: IpAddr,
+    /// The subnet's filled in.
+    pub rule: Rule,
+    /// Whether its rewritten packets have its MAC on the underlay; with that rule only.
+    pub use_vm_mac: bool,
+}
+
+impl Policy {
+    /// The lookup records that documents state, by VSID and CA.
+    pub fn stated(&self) -> impl Iterator<Item = StatedRecord> {
+        let subnets = self.records.subnets().filter_map(Vsid::new);
+        subnets.flat_map(|vsid| self.stated_in(vsid))
+    }
+
+    /// Those of a subnet.
+    pub fn stated_in(&self, vsid: Vsid) -> impl Iterator<Item = StatedRecord> {
+        let default = self.default_rule(vsid);
+        let records = self.records.of(vsid.get());
+        records.map(move |record| filled_in(vsid, &record, default))
+    }
+
+    /// The one of a CA.
+    pub fn stated_at(&self, vsid: Vsid, ca: IpAddr) -> Option<StatedRecord> {
+        let record = self.records.get((vsid.get(), ca))?;
+        Some(filled_in(vsid, &record, self.default_rule(vsid)))
+    }
+
+    /// The subnets, PAs and rules of lookup records that documents state, each combination at least once.
+    pub fn places(&self) -> impl Iterator<Item = (Vsid, IpAddr, Rule)> {
+        let places = self.records.places().chunk_by(|one, two| one.0 == two.0);
+        places.flat_map(|places| {
+            let vsid = places.first().and_then(|place| Vsid::new(place.0));
+            let default = vsid.map(|vsid| self.default_rule(vsid)).unwrap_or_default();
+            let places = places.iter();
+            places.filter_map(move |(_, pa, rule)| Some((vsid?, *pa, rule.unwrap_or(default))))
+        })
+    }
+
+    fn default_rule(&self, vsid: Vsid) -> Rule {
+        let subnet = self.subnet(vsid);
+        subnet.map(|(_, subnet)| subnet.rule).unwrap_or_default()
+    }
+}
+
+fn filled_in(vsid: Vsid, record: &Record<'_>, default: Rule) -> StatedRecord {
+    StatedRecord {
+        vsid,
+        ca: record.ca,
+        mac: record.mac,
+        pa: record.pa,
+        rule: record.rule(default),
+        use_vm_mac: record.kind.use_vm_mac,
     }
 }
 

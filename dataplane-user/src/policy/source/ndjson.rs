@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use super::{
     Located, Positions,
     place::{Name, Part},
-    typed,
+    record_line, typed,
     yaml::Tree,
 };
 use crate::policy::diagnostic::Diagnostic;
@@ -37,6 +37,33 @@ pub fn read_ndjson<R: BufRead>(file: &str, reader: R) -> Ndjson<R> {
         line: 0,
         index: 0,
         done: false,
+    }
+}
+
+impl<R: BufRead> Ndjson<R> {
+    /// Goes on behind the ordinary lookup records that come next; how many those were.
+    pub fn skim(&mut self) -> usize {
+        let before = self.index;
+        while !self.done {
+            // An error comes again where it is told.
+            let Ok(text) = self.reader.fill_buf() else {
+                break;
+            };
+            let mut used = 0;
+            while let Some((_, length)) = record_line(&text[used..])
+                && length as u64 <= MAX_LINE
+            {
+                used += length;
+                self.line += 1;
+                self.index += 1;
+            }
+            self.reader.consume(used);
+            // The next is another line, or not all of it is here.
+            if used == 0 {
+                break;
+            }
+        }
+        self.index - before
     }
 }
 

@@ -31,7 +31,7 @@ const NOT_UNICAST: [IpNet; 7] = [
 ];
 
 /// Longest prefix with room for a gateway and a VM.
-fn longest_prefix(prefix: &IpNet) -> u8 {
+pub(super) fn longest_prefix(prefix: &IpNet) -> u8 {
     prefix.max_prefix_len() - 2
 }
 

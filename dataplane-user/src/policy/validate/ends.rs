@@ -48,6 +48,8 @@ pub(super) enum Use {
     Own,
     /// It is that of the CA's host.
     Shared,
+    /// Nobody may use it.
+    Refused,
 }
 
 /// How an object has a MAC.
@@ -73,6 +75,11 @@ impl Claim {
 }
 
 impl<'d> Ends<'d> {
+    /// All MACs, and how somebody has them.
+    pub(super) fn claims(&self) -> impl Iterator<Item = (&(Segment<'d>, Mac), &Claim)> {
+        self.macs.iter().map(|(at, (_, claim))| (at, claim))
+    }
+
     /// Who has the MAC.
     pub(super) fn station(&self, segment: Segment<'d>, mac: Mac) -> Option<&Key> {
         self.macs.get(&(segment, mac)).map(|(key, _)| key)

@@ -86,7 +86,7 @@ fn is_dots(name: &str) -> bool {
     name == "." || name == ".."
 }
 
-fn is_label(name: &str) -> bool {
+pub(super) fn is_label(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=LABEL_MAX).contains(&name.len())
         && name.bytes().all(inner)

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::policy::{
     document::{Envelope, LookupRecordSpec, RecordType, Rule, VirtualSubnetSpec},
-    model::{Family, GatewayWildcard, L2Record, LookupRecord},
+    model::{Family, GatewayWildcard, L2Record},
+    records::{Kind, Record},
 };
 
 impl<'d> Checker<'d> {
@@ -52,19 +53,22 @@ impl<'d> Checker<'d> {
         } else if let Some(subnet) = subnet {
             self.address(at, path, (network, subnet), ca);
         }
-        let Some(vsid) = Vsid::new(spec.virtual_subnet_id) else {
-            return;
-        };
-        let record = LookupRecord {
-            network: network.to_owned(),
-            mac: spec.mac_address.0,
-            pa: spec.provider_address,
-            rule: rule_of(spec, subnet),
+        let kind = Kind {
+            network: network.into(),
+            rule: spec.rule,
             use_vm_mac: spec.use_vm_mac_address,
             record_type: spec.record_type,
-            vm_name: spec.vm_name.clone(),
+            revision: Kind::NOW,
+            apart: false,
         };
-        self.policy.records.insert((vsid, ca), record);
+        self.policy.records.put(&Record {
+            vsid: spec.virtual_subnet_id,
+            ca,
+            mac: spec.mac_address.0,
+            pa: spec.provider_address,
+            kind: &kind,
+            extra: None,
+        });
     }
 
     /// A station that is known by its MAC alone.

@@ -2,8 +2,6 @@
 
 use std::net::IpAddr;
 
-use dataplane_common::id::Vsid;
-
 use super::{
     Checker, Subject,
     ends::{Segment, Use},
@@ -214,8 +212,9 @@ impl Checker<'_> {
         match station {
             Key::Port(port) => Some(self.policy.ports.get(port)?.rule),
             Key::LookupRecord(vsid, ca) => {
-                let record = self.policy.records.get(&(Vsid::new(*vsid)?, *ca));
-                Some(record?.rule)
+                let record = self.policy.records.get((*vsid, *ca))?;
+                let subnet = self.vsids.get(vsid).map(|place| place.spec.rule);
+                Some(record.rule(subnet.unwrap_or_default()))
             }
             Key::ProviderNetwork(_)
             | Key::Host(_)

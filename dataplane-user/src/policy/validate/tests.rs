@@ -89,9 +89,8 @@ fn a_learned_record_gives_way_to_a_stated_one_only_by_hand() {
 fn what_is_no_ordinary_record_is_in_a_map_of_its_own() {
     let policy = policy(LEARNED);
     let addresses: Vec<String> = policy
-        .records
-        .keys()
-        .map(|(_, ca)| ca.to_string())
+        .stated()
+        .map(|record| record.ca.to_string())
         .collect();
     let ordinary = [
         "10.0.0.8",
@@ -101,7 +100,7 @@ fn what_is_no_ordinary_record_is_in_a_map_of_its_own() {
         "10.0.0.254",
     ];
     assert_eq!(addresses, ordinary);
-    let rule = |ca| policy.records[&(vsid(6001), ip(ca))].rule;
+    let rule = |ca| policy.stated_at(vsid(6001), ip(ca)).expect("a record").rule;
     assert_eq!(rule("10.0.0.11"), Rule::TranslationMethodNone);
     assert_eq!(rule("10.0.0.9"), Rule::TranslationMethodEncap);
 

@@ -122,13 +122,13 @@ fn a_tenants_group_is_mapped_where_its_subnet_has_a_port() {
     ]);
     let image = tables(&documents, &PORTS);
     let rdid = image.vport(11).unwrap().rdid;
-    let group = image.lookup(rdid, address("239.0.0.9")).unwrap();
+    let group = image.record(rdid, address("239.0.0.9")).unwrap();
     assert_eq!(
         (group.vsid, group.flags, group.ifindex),
         (6001, LookupRecord::GROUP, 0)
     );
-    assert_eq!(pa_of(&image, group), "239.1.1.9");
-    assert_eq!(image.lookup(rdid, address("239.0.0.8")), None);
+    assert_eq!(pa_of(&image, &group), "239.1.1.9");
+    assert_eq!(image.record(rdid, address("239.0.0.8")), None);
     assert!(image.is_local_pa(address("239.1.1.9")) && !image.is_local_pa(address("239.1.1.8")));
     // It is no receiver of everything else.
     assert_eq!(copies(&image), Some(to(&["192.0.2.2"])));

@@ -43,7 +43,7 @@ fn a_port_has_addresses_of_both_families() {
     assert_eq!(port.cas, [address("10.0.0.5"), address("fd00:a::5")]);
     for ca in ["10.0.0.5", "fd00:a::5", "fd00:a::55"] {
         assert!(image.port_has_ca(port.slot, address(ca)), "{ca}");
-        let record = image.lookup(port.rdid, address(ca)).unwrap();
+        let record = image.record(port.rdid, address(ca)).unwrap();
         assert_eq!((record.ifindex, record.mac), (11, mac(5)), "{ca}");
         assert_eq!(record.flags, LookupRecord::LOCAL);
     }
@@ -59,7 +59,7 @@ fn gateways_of_both_families_are_answered_for() {
     let image = tables(&both_families(""), &PORTS);
     let port = image.vport(11).unwrap();
     for ca in ["10.0.0.1", "fd00:a::1", "10.0.1.1"] {
-        let record = image.lookup(port.rdid, address(ca)).unwrap();
+        let record = image.record(port.rdid, address(ca)).unwrap();
         let found = (record.flags, record.mac);
         assert_eq!(found, (LookupRecord::GATEWAY, port.gateway_mac), "{ca}");
     }
@@ -70,7 +70,7 @@ fn what_is_sent_to_a_pa_comes_from_ours_of_its_family() {
     let image = tables(&both_families(""), &PORTS);
     let rdid = image.vport(11).unwrap().rdid;
     let way = |ca: &str| {
-        let record = image.lookup(rdid, address(ca)).unwrap();
+        let record = image.record(rdid, address(ca)).unwrap();
         let hop = image.next_hop(record.pa_index).unwrap();
         (hop.pa.to_string(), hop.src.to_string())
     };
@@ -144,7 +144,7 @@ fn settings_of_a_subnet_are_flags_of_its_ports() {
     let flags = image.vport(11).unwrap().flags;
     assert_eq!(flags, Vport::PEER | Vport::ADVERTISES | Vport::ON_DEMAND);
     assert_eq!(image.subnet(6001).unwrap().flags, VirtualSubnet::ON_DEMAND);
-    let record = |ca: &str| image.lookup(1, address(ca)).unwrap().flags;
+    let record = |ca: &str| image.record(1, address(ca)).unwrap().flags;
     assert_eq!(record("10.0.0.7"), LookupRecord::ON_DEMAND);
     assert_eq!(record("10.0.0.5"), LookupRecord::LOCAL, "always there");
 }
@@ -157,7 +157,7 @@ fn a_record_without_translation_says_so_to_other_hosts_only() {
     documents.push(record("blue", (6001, "10.0.0.10", 10), "192.0.2.9", more));
     let image = tables(&documents, &PORTS);
     let rdid = image.vport(11).unwrap().rdid;
-    let flags = |ca: &str| image.lookup(rdid, address(ca)).unwrap().flags;
+    let flags = |ca: &str| image.record(rdid, address(ca)).unwrap().flags;
     assert_eq!(flags("10.0.0.10"), LookupRecord::NO_TRANSLATION);
     assert_eq!(
         flags("10.0.1.8"),

@@ -45,14 +45,14 @@ fn learned_records_are_the_ports_addresses_and_lead_to_its_device() {
         .collect();
     assert_eq!(own, ["10.0.0.55", "10.0.0.56", "fd00:a::55"]);
     for ca in own {
-        let record = image.lookup(port.rdid, address(&ca)).unwrap();
+        let record = image.record(port.rdid, address(&ca)).unwrap();
         assert_eq!(
             (record.ifindex, record.flags),
             (11, LookupRecord::LOCAL),
             "{ca}"
         );
     }
-    let other = image.lookup(port.rdid, address("10.0.1.55")).unwrap();
+    let other = image.record(port.rdid, address("10.0.1.55")).unwrap();
     assert_eq!((other.ifindex, other.flags), (0, 0));
     let station = image.station(6001, mac(5)).unwrap();
     let flags = LookupRecord::LOCAL | LookupRecord::L2_ONLY;
@@ -75,6 +75,6 @@ fn what_was_learned_on_another_host_is_not_the_ports_here() {
     let image = tables(&documents, &PORTS);
     let port = image.vport(11).unwrap();
     assert!(!image.port_has_ca(port.slot, address("10.0.0.55")));
-    let record = image.lookup(port.rdid, address("10.0.0.55")).unwrap();
+    let record = image.record(port.rdid, address("10.0.0.55")).unwrap();
     assert_eq!((record.ifindex, record.flags), (0, 0));
 }

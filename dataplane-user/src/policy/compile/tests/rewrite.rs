@@ -91,12 +91,12 @@ fn records_lead_to_the_pa_of_the_ca_itself() {
         ("10.0.0.8", "192.0.2.2", 0),
         ("10.0.0.9", "198.51.100.9", rewrite),
     ] {
-        let record = image.lookup(rdid, address(ca)).unwrap();
-        assert_eq!(pa_of(&image, record), pa, "{ca}");
+        let record = image.record(rdid, address(ca)).unwrap();
+        assert_eq!(pa_of(&image, &record), pa, "{ca}");
         assert_eq!(record.flags, flags, "{ca}");
     }
     // Whose MAC it is says that the second CA is the port's own.
-    let second = image.lookup(rdid, address("10.0.0.55")).unwrap();
+    let second = image.record(rdid, address("10.0.0.55")).unwrap();
     assert_eq!((second.mac, second.ifindex), (mac(5), 11));
 }
 

@@ -209,10 +209,10 @@ fn with_an_external_router_each_subnet_has_its_own_routes_and_no_gateway() {
     assert!(db.has(Vport::EXTERNAL_ROUTER) && !db.has(Vport::FORWARDS));
     assert_eq!(image.subnet(6002).unwrap().routes, route::of_subnet(6002));
     // The gateway's CA is the port's, and nobody has that of 6002.
-    let gateway = image.lookup(web.rdid, address("10.0.0.1")).unwrap();
+    let gateway = image.record(web.rdid, address("10.0.0.1")).unwrap();
     assert_eq!((gateway.ifindex, gateway.flags), (11, LookupRecord::LOCAL));
     assert!(image.port_has_ca(web.slot, address("10.0.0.1")));
-    assert_eq!(image.lookup(web.rdid, address("10.0.1.1")), None);
+    assert_eq!(image.record(web.rdid, address("10.0.1.1")), None);
     assert!(
         image
             .lookup

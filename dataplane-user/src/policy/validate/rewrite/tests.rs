@@ -88,7 +88,7 @@ fn a_record_keeps_its_own_address() {
         record("blue", (6001, "10.0.0.9", 9), "198.51.100.9", &more),
         record("blue", (6002, "10.0.1.9", 10), "198.51.100.10", ""),
     ]));
-    let records = policy.records.values();
+    let records = policy.stated();
     let kept: Vec<(Rule, String, bool)> = records
         .map(|record| (record.rule, record.pa.to_string(), record.use_vm_mac))
         .collect();
