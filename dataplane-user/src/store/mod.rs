@@ -40,6 +40,9 @@ pub trait Store: Send + Sync {
 
     /// What does not work although reading does: the store, why, what to do.
     fn trouble(&self) -> Option<String>;
+
+    /// What is known of the policy in it.
+    fn kept(&self) -> &objects::Kept;
 }
 
 /// A shared store.

@@ -1,10 +1,14 @@
 //! Policy documents in a store.
 
-use std::collections::{HashMap, HashSet};
+mod blocks;
+mod plan;
+mod request;
+mod stored;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Compare, KeyValue, Op, Store, StoreError, TxnResult};
+use self::plan::{Plan, Refused};
+use super::{Compare, Op, Store, StoreError, TxnResult};
 use crate::{
     control::protocol::{Action, ApplyReport, Change, Problem, Problems},
     policy::{
@@ -12,8 +16,12 @@ use crate::{
         fault::Fault,
         ids::Ids,
         key::Key,
-        validate::{merge, validate},
     },
+};
+
+pub use self::{
+    request::Request,
+    stored::{Kept, Known, Stored, foresee, load, load_all},
 };
 
 /// Prefix of everything.
@@ -22,26 +30,6 @@ pub const ROOT: &str = "/nve/v1/";
 const LOCAL: &str = "/nve/v1/local/";
 /// Every change of the policy writes this key.
 const GUARD: &str = "/nve/v1/meta/policy";
-
-/// What is stored, at one revision.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// The documents with the revision of their last change, by key.
-    pub documents: Vec<(Document, u64)>,
-    /// The revision.
-    pub revision: u64,
-    /// Of which store, as [`super::Range::store`].
-    pub store: u64,
-    /// Revision of the guard that each change of the policy writes.
-    guard: Option<u64>,
-}
-
-impl Stored {
-    /// The documents alone.
-    pub fn into_documents(self) -> Vec<Document> {
-        self.documents.into_iter().map(|(d, _)| d).collect()
-    }
-}
 
 /// Why objects are as they were before.
 #[derive(Debug, thiserror::Error)]
@@ -90,47 +78,51 @@ pub fn store_key(key: &Key) -> String {
     }
 }
 
-/// All policy documents.
-pub async fn load_all(store: &dyn Store) -> Result<Stored, StoreError> {
-    let range = store.range(ROOT, None).await?;
-    let mut stored = Stored {
-        revision: range.revision,
-        store: range.store,
-        ..Stored::default()
-    };
-    for pair in range.pairs {
-        if pair.key == GUARD {
-            stored.guard = Some(pair.mod_revision);
-        } else if !pair.key.starts_with(LOCAL) {
-            let KeyValue {
-                key,
-                value,
-                mod_revision,
-                ..
-            } = pair;
-            let document = serde_json::from_slice(&value);
-            let document = document.map_err(|source| StoreError::BadValue { key, source })?;
-            stored.documents.push((document, mod_revision));
-        }
-    }
-    Ok(stored)
-}
-
 /// Creates and updates objects in one transaction: all of them, or none.
 pub async fn apply(
     store: &dyn Store,
     documents: Vec<Document>,
     dry_run: bool,
 ) -> Result<ApplyReport, ObjectError> {
+    let request = documents.into_iter().collect();
+    let applied = apply_request(store, &request, dry_run).await?;
+    let mut changes = Vec::with_capacity(request.len());
+    request.each(&applied.actions, |key, action| {
+        changes.push((key.clone(), action));
+    });
+    Ok(report(changes, applied.revision))
+}
+
+/// What applying did.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// With each document of the request, in its order.
+    pub actions: Vec<Action>,
+    /// The revision after it.
+    pub revision: u64,
+}
+
+/// As [`apply`], very many records among the documents.
+pub async fn apply_request(
+    store: &dyn Store,
+    request: &Request,
+    dry_run: bool,
+) -> Result<Applied, ObjectError> {
     for _ in 0..TRIES {
-        let stored = load_all(store).await?;
+        let known = load(store).await?;
+        let stored = &known.stored;
         let (revision, guard) = (stored.revision, stored.guard);
-        let (changes, ops) = plan(stored, &documents)?;
-        if dry_run || ops.is_empty() {
-            return Ok(report(changes, revision));
+        let mut plan = plan::apply(&known, request).map_err(|refused| match refused {
+            Refused::Faults(faults) => ObjectError::Invalid(problems(faults)),
+            Refused::Store(error) => error.into(),
+        })?;
+        drop(known);
+        let actions = std::mem::take(&mut plan.actions);
+        if dry_run || plan.ops.is_empty() {
+            return Ok(Applied { actions, revision });
         }
-        if let Some(revision) = commit(store, guard, ops).await? {
-            return Ok(report(changes, revision));
+        if let Some(revision) = commit(store, guard, plan).await? {
+            return Ok(Applied { actions, revision });
         }
     }
     Err(ObjectError::Conflict { tries: TRIES })
@@ -143,16 +135,20 @@ pub async fn create(
     mut documents: Vec<Document>,
 ) -> Result<Vec<Key>, ObjectError> {
     for _ in 0..TRIES {
-        let stored = load_all(store).await?;
-        let there: HashSet<Key> = stored.documents.iter().map(|(d, _)| Key::of(d)).collect();
-        documents.retain(|document| !there.contains(&Key::of(document)));
+        let known = load(store).await?;
+        let stored = &known.stored;
+        documents.retain(|document| stored.get(&Key::of(document)).is_none());
         if documents.is_empty() {
             return Ok(Vec::new());
         }
         let guard = stored.guard;
-        let (changes, ops) = plan(stored, &documents)?;
-        if commit(store, guard, ops).await?.is_some() {
-            return Ok(changes.into_iter().map(|(key, _)| key).collect());
+        let request: Request = documents.iter().cloned().collect();
+        let plan = plan::apply(&known, &request).map_err(|refused| match refused {
+            Refused::Faults(faults) => ObjectError::Invalid(problems(faults)),
+            Refused::Store(error) => error.into(),
+        })?;
+        if commit(store, guard, plan).await?.is_some() {
+            return Ok(documents.iter().map(Key::of).collect());
         }
     }
     Err(ObjectError::Conflict { tries: TRIES })
@@ -161,22 +157,20 @@ pub async fn create(
 /// Deletes those of the objects that are still exactly so, in one transaction; how many.
 pub async fn withdraw(store: &dyn Store, documents: &[Document]) -> Result<usize, ObjectError> {
     for _ in 0..TRIES {
-        let stored = load_all(store).await?;
+        let known = load(store).await?;
+        let stored = &known.stored;
         let guard = stored.guard;
-        let (gone, rest): (Vec<Document>, Vec<Document>) = stored
-            .into_documents()
-            .into_iter()
-            .partition(|document| documents.contains(document));
+        let gone = documents
+            .iter()
+            .map(|document| (Key::of(document), document));
+        let gone = gone.filter(|(key, document)| stored.get(key).as_ref() == Some(document));
+        let gone: Vec<Key> = gone.map(|(key, _)| key).collect();
         if gone.is_empty() {
             return Ok(0);
         }
-        validate(&merge(rest, Vec::new()))
-            .map_err(|faults| ObjectError::Invalid(problems(faults)))?;
-        let delete = |document: &Document| Op::Delete {
-            key: store_key(&Key::of(document)),
-        };
-        let ops = gone.iter().map(delete).collect();
-        if commit(store, guard, ops).await?.is_some() {
+        let plan = plan::delete(&known, &gone);
+        let plan = plan.map_err(|faults| ObjectError::Invalid(problems(faults)))?;
+        if commit(store, guard, plan).await?.is_some() {
             return Ok(gone.len());
         }
     }
@@ -186,13 +180,18 @@ pub async fn withdraw(store: &dyn Store, documents: &[Document]) -> Result<usize
 /// Deletes an object that no other refers to.
 pub async fn delete(store: &dyn Store, key: &Key) -> Result<ApplyReport, ObjectError> {
     for _ in 0..TRIES {
-        let stored = load_all(store).await?;
+        let known = load(store).await?;
+        let stored = &known.stored;
         let guard = stored.guard;
-        removable(stored, key)?;
-        let op = Op::Delete {
-            key: store_key(key),
-        };
-        if let Some(revision) = commit(store, guard, vec![op]).await? {
+        let object = key.clone();
+        if stored.get(key).is_none() {
+            return Err(ObjectError::NotFound { object });
+        }
+        let plan = plan::delete(&known, std::slice::from_ref(key)).map_err(|faults| {
+            let problems = problems(faults);
+            ObjectError::InUse { object, problems }
+        })?;
+        if let Some(revision) = commit(store, guard, plan).await? {
             return Ok(report(vec![(key.clone(), Action::Deleted)], revision));
         }
     }
@@ -204,8 +203,9 @@ pub async fn delete(store: &dyn Store, key: &Key) -> Result<ApplyReport, ObjectE
 async fn commit(
     store: &dyn Store,
     guard: Option<u64>,
-    mut ops: Vec<Op>,
+    mut plan: Plan,
 ) -> Result<Option<u64>, StoreError> {
+    let mut ops = std::mem::take(&mut plan.ops);
     let compare = Compare {
         key: GUARD.to_owned(),
         mod_revision: guard,
@@ -215,58 +215,15 @@ async fn commit(
         value: Vec::new(),
     });
     match store.txn(vec![compare], ops).await? {
-        TxnResult::Committed { revision } => Ok(Some(revision)),
+        TxnResult::Committed { revision } => {
+            store.kept().keep(plan.done(revision));
+            Ok(Some(revision))
+        }
         TxnResult::Conflict { .. } => Ok(None),
     }
 }
 
 type Changes = Vec<(Key, Action)>;
-
-/// What applying would do, object by object, and how; refused if it breaks a rule.
-fn plan(stored: Stored, applied: &[Document]) -> Result<(Changes, Vec<Op>), ObjectError> {
-    let stored = stored.into_documents();
-    let old: HashMap<Key, &Document> = stored.iter().map(|d| (Key::of(d), d)).collect();
-    let mut changes = Vec::with_capacity(applied.len());
-    let mut ops = Vec::new();
-    for document in applied {
-        let key = Key::of(document);
-        let action = match old.get(&key) {
-            None => Action::Created,
-            Some(old) if *old == document => Action::Unchanged,
-            Some(_) => Action::Configured,
-        };
-        if action != Action::Unchanged {
-            let value = serde_json::to_vec(document);
-            let key = store_key(&key);
-            let value = value.map_err(|source| StoreError::BadValue {
-                key: key.clone(),
-                source,
-            })?;
-            ops.push(Op::Put { key, value });
-        }
-        changes.push((key, action));
-    }
-    let merged = merge(stored, applied.to_vec());
-    validate(&merged).map_err(|faults| ObjectError::Invalid(problems(faults)))?;
-    Ok((changes, ops))
-}
-
-/// Refuses to remove what is not there or what others refer to.
-fn removable(stored: Stored, key: &Key) -> Result<(), ObjectError> {
-    let object = key.clone();
-    let before = stored.documents.len();
-    let mut rest = stored.into_documents();
-    rest.retain(|document| Key::of(document) != *key);
-    if rest.len() == before {
-        return Err(ObjectError::NotFound { object });
-    }
-    let rest = merge(rest, Vec::new());
-    validate(&rest).map_err(|faults| {
-        let problems = problems(faults);
-        ObjectError::InUse { object, problems }
-    })?;
-    Ok(())
-}
 
 fn problems(faults: Vec<Fault>) -> Problems {
     Problems {

@@ -18,7 +18,7 @@ use ::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{mpsc, watch};
 
-use super::{Compare, KeyValue, Op, Range, Store, StoreError, TxnResult, Watch};
+use super::{Compare, KeyValue, Op, Range, Store, StoreError, TxnResult, Watch, objects::Kept};
 
 /// A pair's creating revision, changing revision, and value.
 type Stored<'a> = (u64, u64, &'a [u8]);
@@ -47,6 +47,7 @@ const WATCH_BUFFER: usize = 1024;
 /// A store in a file.
 pub struct RedbStore {
     inner: Arc<Inner>,
+    kept: Kept,
 }
 
 struct Inner {
@@ -103,6 +104,7 @@ impl RedbStore {
             };
             Ok(Self {
                 inner: Arc::new(inner),
+                kept: Kept::default(),
             })
         };
         join(&named, tokio::task::spawn_blocking(open).await)
@@ -176,6 +178,10 @@ impl Store for RedbStore {
     fn trouble(&self) -> Option<String> {
         let refused = self.inner.file.read_only();
         refused.map(|error| error.to_string())
+    }
+
+    fn kept(&self) -> &Kept {
+        &self.kept
     }
 }
 

@@ -25,7 +25,7 @@ async fn apply_creates_then_changes_nothing() {
     let (_folder, store) = store().await;
     let dry = apply(&*store, documents(TWO_TENANTS), true).await.unwrap();
     assert!(dry.changes.iter().all(|c| c.action == Action::Created));
-    assert!(load_all(&*store).await.unwrap().documents.is_empty());
+    assert!(load_all(&*store).await.unwrap().is_empty());
 
     let first = apply(&*store, documents(TWO_TENANTS), false).await.unwrap();
     assert_eq!((first.revision, &first.changes), (1, &dry.changes));
@@ -45,7 +45,7 @@ async fn apply_creates_then_changes_nothing() {
     let configured: Vec<&str> = configured.map(|c| &*c.object).collect();
     assert_eq!((configured, report.revision), (vec!["vmnetwork/blue"], 2));
     let stored = load_all(&*store).await.unwrap();
-    assert_eq!(stored.documents.len(), first.changes.len());
+    assert_eq!(stored.len(), first.changes.len());
     assert_eq!(
         stored
             .documents
@@ -96,10 +96,7 @@ async fn every_object_can_be_deleted_by_its_name() {
     for text in [LEARNED, ROUTER] {
         let (_folder, store) = store().await;
         let report = apply(&*store, documents(text), false).await.unwrap();
-        assert_eq!(
-            load_all(&*store).await.unwrap().documents.len(),
-            report.changes.len()
-        );
+        assert_eq!(load_all(&*store).await.unwrap().len(), report.changes.len());
         let mut objects: Vec<String> = report.changes.into_iter().map(|c| c.object).collect();
         objects.retain(|object| !object.starts_with("host/") && !object.starts_with("vmnetwork/"));
         for object in objects {
@@ -108,7 +105,7 @@ async fn every_object_can_be_deleted_by_its_name() {
                 .await
                 .unwrap();
         }
-        assert_eq!(load_all(&*store).await.unwrap().documents.len(), 2);
+        assert_eq!(load_all(&*store).await.unwrap().len(), 2);
     }
 }
 
@@ -131,7 +128,7 @@ async fn ids_are_kept_apart_from_the_policy() {
     save_ids(&*store, "host-a", &ids).await.unwrap();
     assert_eq!(load_ids(&*store, "host-a").await.unwrap(), Some(ids));
     assert_eq!(load_ids(&*store, "host").await.unwrap(), None);
-    assert!(load_all(&*store).await.unwrap().documents.is_empty());
+    assert!(load_all(&*store).await.unwrap().is_empty());
 }
 
 /// A learned record of an address in the fixture's subnet, by the host.
@@ -211,4 +208,46 @@ async fn only_what_is_as_it_was_made_is_withdrawn() {
     assert_eq!(withdraw(&*store, &made).await.unwrap(), 0);
     let stored = load_all(&*store).await.unwrap().into_documents();
     assert!(!stored.contains(&made[0]) && stored.contains(&fixed));
+}
+
+#[tokio::test]
+async fn records_that_an_earlier_build_wrote_go_over_as_they_change() {
+    let (_folder, store) = store().await;
+    let all = documents(LEARNED);
+    let put = |document: &Document| Op::Put {
+        key: store_key(&Key::of(document)),
+        value: serde_json::to_vec(document).unwrap(),
+    };
+    store
+        .txn(Vec::new(), all.iter().map(put).collect())
+        .await
+        .unwrap();
+    let keys = async |prefix: &str| store.range(prefix, None).await.unwrap().pairs.len();
+    let (apart, together) = ("/nve/v1/lookuprecord/6001/10.", "/nve/v1/lookuprecords/");
+    let before = keys(apart).await;
+    assert!(before > 2);
+    let again = apply(&*store, all.clone(), false).await.unwrap();
+    assert!(again.changes.iter().all(|c| c.action == Action::Unchanged));
+    assert_eq!((keys(apart).await, keys(together).await), (before, 0));
+
+    let Document::LookupRecord(mut changed) = learned(8, "host-a") else {
+        panic!("a record")
+    };
+    changed.spec.context = Some("moved".to_owned());
+    let changed = Document::LookupRecord(changed);
+    let report = apply(&*store, vec![changed.clone()], false).await.unwrap();
+    assert_eq!(report.changes[0].action, Action::Configured);
+    assert_eq!((keys(apart).await, keys(together).await), (before - 1, 1));
+    let read = load_all(&*store).await.unwrap();
+    assert!(read.says(&super::load(&*store).await.unwrap().stored));
+    assert_eq!(
+        (read.len(), read.get(&Key::of(&changed))),
+        (all.len(), Some(changed.clone()))
+    );
+    let record = read.records.get((6001, [10, 0, 0, 8].into())).unwrap();
+    assert_eq!(record.kind.revision, report.revision);
+
+    delete(&*store, &Key::of(&changed)).await.unwrap();
+    assert_eq!((keys(apart).await, keys(together).await), (before - 1, 0));
+    assert_eq!(load_all(&*store).await.unwrap().len(), all.len() - 1);
 }

@@ -21,6 +21,9 @@ use super::{
 };
 use crate::store::{StoreError, TxnResult};
 
+/// Bytes of the file that the database keeps in memory.
+const CACHE: usize = 4 << 20;
+
 /// An open database.
 pub(super) struct StoreFile {
     path: PathBuf,
@@ -235,6 +238,8 @@ fn database(path: &Path, backend: impl StorageBackend) -> Result<Database, Store
     let mut builder = Builder::new();
     // A damaged file must not become a panic later.
     builder.set_check_integrity_on_open(true);
+    // What is read often is kept outside; the rest is for the system's cache.
+    builder.set_cache_size(CACHE);
     let opened = builder.create_with_backend(backend);
     opened.map_err(|error| opening(path, error))
 }

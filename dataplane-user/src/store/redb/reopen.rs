@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::RedbStore;
-use crate::store::{Compare, Op, Range, Store, StoreError, TxnResult, Watch};
+use crate::store::{Compare, Op, Range, Store, StoreError, TxnResult, Watch, objects::Kept};
 
 /// How often the file is looked at, and how long one that somebody else changed is
 /// left alone.
@@ -37,6 +37,7 @@ struct Shared {
     path: PathBuf,
     log_len: u64,
     handle: Mutex<Handle>,
+    kept: Kept,
     /// Why the last write failed, until one works.
     failed_write: std::sync::Mutex<Option<String>>,
 }
@@ -62,6 +63,7 @@ impl ReopeningStore {
             path: path.to_owned(),
             log_len,
             handle: Mutex::default(),
+            kept: Kept::default(),
             failed_write: std::sync::Mutex::default(),
         });
         if let Err(error @ StoreError::Locked { .. }) = shared.get().await {
@@ -117,6 +119,10 @@ impl Store for ReopeningStore {
         let read_only = handle.and_then(|handle| handle.open.as_ref()?.trouble());
         read_only.or_else(|| self.shared.failed_write().clone())
     }
+
+    fn kept(&self) -> &Kept {
+        &self.shared.kept
+    }
 }
 
 impl Shared {
@@ -130,6 +136,8 @@ impl Shared {
             let path = self.path.clone();
             return Err(StoreError::Changed { path });
         }
+        // Whoever changed or replaced the file may have written what reads as the same revision.
+        self.kept.forget();
         let opened = self.open_soon().await.map(Arc::new);
         handle.tell(&self.path, opened.as_ref());
         handle.open = opened.as_ref().ok().cloned();
