@@ -1,11 +1,16 @@
 //! `nvectl apply -f FILE...`
 
+use std::panic::resume_unwind;
+
 use super::{
     context::Context,
     failure::{Failure, OK},
     input::{Files, Inputs},
 };
-use crate::{control::client::ClientError, render};
+use crate::{
+    control::client::{ClientError, Payload},
+    render,
+};
 
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
@@ -17,19 +22,28 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
+/// The files are sent while they are checked; with a fault in them the request is none.
 pub(super) async fn run(args: Args, context: &mut Context<'_>) -> Result<u8, Failure> {
-    let inputs = Inputs::read(&args.files.file)?;
-    let answer = context.client.apply(inputs.payload(), args.dry_run).await;
-    let report = match answer {
-        Ok(report) => report,
-        Err(error) => return Err(located(error, &inputs)),
+    let (lines, payload) = Payload::channel();
+    let files = args.files.file;
+    let reading = tokio::task::spawn_blocking(move || Inputs::read_to(&files, lines));
+    let Context { client, out, .. } = context;
+    let (mut summary, mut told) = (render::Summary::default(), Ok(()));
+    let each = |object: &str, action| {
+        summary.add(action);
+        if told.is_ok() {
+            told = render::change_into(out, object, action, args.dry_run);
+        }
     };
-    render::changes_into(&mut context.out, &report.changes, args.dry_run)?;
-    let summary = render::summary(&report.changes);
+    let answer = client.apply(payload, args.dry_run, each).await;
+    let read = reading.await;
+    let inputs = read.unwrap_or_else(|error| resume_unwind(error.into_panic()))?;
+    let revision = answer.map_err(|error| located(error, &inputs))?;
+    told?;
     let end = if args.dry_run {
         format!("{summary} (dry run: nothing was changed)")
     } else {
-        format!("{summary} (revision {})", report.revision)
+        format!("{summary} (revision {revision})")
     };
     context.out.flush()?;
     context.say(&end)?;

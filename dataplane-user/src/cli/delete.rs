@@ -61,6 +61,8 @@ async fn files(context: &mut Context<'_>, files: &[PathBuf]) -> Result<u8, Failu
 
 async fn one(context: &mut Context<'_>, key: &Key) -> Result<(), Failure> {
     let report = name::delete(context, key).await?;
-    render::changes_into(&mut context.out, &report.changes, false)?;
+    for change in &report.changes {
+        render::change_into(&mut context.out, &change.object, change.action, false)?;
+    }
     Ok(())
 }

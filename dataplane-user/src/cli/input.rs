@@ -1,24 +1,26 @@
 //! The files that verbs read: YAML, JSON, or NDJSON of any length.
 
+mod sent;
+
 use std::{
     fs::File,
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
 };
 
-use hyper::body::Bytes;
+use sent::Sent;
 
 use super::failure::{Failure, Fault};
 use crate::{
-    control::{
-        client::{Part, Payload},
-        protocol::Problem,
-    },
+    control::{client::Lines, protocol::Problem},
     policy::{Diagnostic, Located, document::Document, load, read_ndjson},
 };
 
 /// The largest file but for NDJSON.
 const MAX_TEXT: u64 = 64 << 20;
+
+/// How much of a file is read at a time, bytes.
+const BUFFER: usize = 256 << 10;
 
 /// What standard input is called.
 const STDIN: &str = "-";
@@ -51,34 +53,44 @@ enum Content {
 impl Inputs {
     /// Reads and checks all files; the faults of all are told together.
     pub(super) fn read(paths: &[PathBuf]) -> Result<Self, Failure> {
+        Self::read_to(paths, Lines::nowhere())
+    }
+
+    /// As [`Self::read`], and puts the documents into the lines meanwhile: all of them, unless
+    /// there is a fault.
+    pub(super) fn read_to(paths: &[PathBuf], mut lines: Lines) -> Result<Self, Failure> {
+        // What may be long in coming or in reading comes first: no agent waits for it.
+        let text = |path: &PathBuf| (!is_lines(path)).then(|| text_of(&display_name(path), path));
+        let texts: Vec<Option<Result<Content, Failure>>> = paths.iter().map(text).collect();
+        if texts.iter().flatten().any(Result::is_err) {
+            lines.cut();
+        }
         let mut inputs = Vec::new();
         let mut faults = Vec::new();
-        for path in paths {
+        for (path, text) in paths.iter().zip(texts) {
             let name = display_name(path);
-            match content(&name, path) {
+            let content = text.unwrap_or_else(|| lines_of(&name, path, &mut lines));
+            match content {
                 Ok(content) if content.len() == 0 => faults.push(empty(name)),
-                Ok(content) => inputs.push(Input { name, content }),
+                Ok(content) => {
+                    if let Content::Memory(_, located) = &content {
+                        lines.push(&written(located));
+                    }
+                    inputs.push(Input { name, content });
+                }
                 Err(Failure::Invalid(more)) => faults.extend(more),
                 Err(other) => return Err(other),
             }
+            if !faults.is_empty() {
+                lines.cut();
+            }
         }
         if faults.is_empty() {
+            lines.finish();
             Ok(Self(inputs))
         } else {
             Err(Failure::Invalid(faults))
         }
-    }
-
-    /// The request's body.
-    pub(super) fn payload(&self) -> Payload {
-        let mut payload = Payload::empty();
-        for input in &self.0 {
-            payload.push(match &input.content {
-                Content::Memory(_, located) => Part::Memory(lines(located)),
-                Content::Lines(path, _) => Part::File(path.clone()),
-            });
-        }
-        payload
     }
 
     /// Calls `each` with every document.
@@ -156,11 +168,19 @@ impl Input {
     }
 }
 
-fn content(name: &str, path: &Path) -> Result<Content, Failure> {
-    if path.extension().is_some_and(|suffix| suffix == "ndjson") {
-        let count = checked(name, open(name, path)?)?;
-        return Ok(Content::Lines(path.to_owned(), count));
-    }
+fn is_lines(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| suffix == "ndjson")
+}
+
+fn lines_of(name: &str, path: &Path, lines: &mut Lines) -> Result<Content, Failure> {
+    let reader = open(name, path)?;
+    let sent = Sent { reader, lines };
+    let count = checked(name, sent)?;
+    lines.end_line();
+    Ok(Content::Lines(path.to_owned(), count))
+}
+
+fn text_of(name: &str, path: &Path) -> Result<Content, Failure> {
     let text = text(name, path)?;
     let located = if name == STDIN && is_ndjson(&text) {
         checked(name, text.as_bytes())?;
@@ -175,10 +195,13 @@ fn content(name: &str, path: &Path) -> Result<Content, Failure> {
 fn checked(name: &str, reader: impl io::BufRead) -> Result<usize, Failure> {
     let mut count = 0;
     let mut faults = Vec::new();
-    for line in read_ndjson(name, reader) {
-        match line {
-            Ok(_) => count += 1,
-            Err(found) => faults.extend(plain(found)),
+    let mut lines = read_ndjson(name, reader);
+    loop {
+        count += lines.skim();
+        match lines.next() {
+            Some(Ok(_)) => count += 1,
+            Some(Err(found)) => faults.extend(plain(found)),
+            None => break,
         }
     }
     if faults.is_empty() {
@@ -223,16 +246,16 @@ fn refused(name: &str, message: &str, hint: &str) -> Failure {
 
 fn open(name: &str, path: &Path) -> Result<BufReader<File>, Failure> {
     let file = File::open(path).map_err(|error| Failure::File(name.to_owned(), error))?;
-    Ok(BufReader::new(file))
+    Ok(BufReader::with_capacity(BUFFER, file))
 }
 
-fn lines(located: &[Located]) -> Bytes {
+fn written(located: &[Located]) -> Vec<u8> {
     let mut lines = Vec::new();
     for Located { document, .. } in located {
         serde_json::to_writer(&mut lines, document).expect("documents are plain data");
         lines.push(b'\n');
     }
-    lines.into()
+    lines
 }
 
 fn excerpted(found: Vec<Diagnostic>, text: &str) -> Vec<Fault> {

@@ -8,25 +8,45 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use hyper::body::Frame;
+use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
     answer::Refusal,
     protocol::{Problem, Problems},
 };
-use crate::policy::document::Document;
+use crate::{policy::source::record_line, store::objects::Request};
 
 /// Longest line, in bytes.
 pub const MAX_LINE: usize = 16 << 20;
 /// Longest body, in bytes.
-pub const MAX_BODY: usize = 1 << 30;
+pub const MAX_BODY: usize = 4 << 30;
 /// How long a sender may pause within a body.
 pub const PAUSE: Duration = Duration::from_secs(30);
 /// Problems told at most.
 const MAX_PROBLEMS: usize = 100;
 
-/// Reads all documents of a body.
-pub async fn documents(mut body: Body) -> Result<Vec<Document>, Refusal> {
-    let mut lines = Lines::default();
+/// Pieces of a body that wait for whoever reads them.
+const AHEAD: usize = 8;
+
+/// Reads all documents of a body: what has come is read while the rest comes.
+pub async fn documents(body: Body) -> Result<Request, Refusal> {
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(AHEAD);
+    let read = spawn_blocking(move || {
+        let mut lines = Lines::default();
+        while let Some(data) = receiver.blocking_recv() {
+            lines.feed(&data)?;
+        }
+        lines.finish()
+    });
+    receive(body, sender).await?;
+    read.await.unwrap_or_else(|error| {
+        let message = format!("the request cannot be read: {error}");
+        Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message, ""))
+    })
+}
+
+/// Hands a body over; stops when nobody wants the rest.
+async fn receive(mut body: Body, to: mpsc::Sender<Bytes>) -> Result<(), Refusal> {
     let mut total = 0;
     while let Some(frame) = next(&mut body).await? {
         let frame = frame.map_err(|error| {
@@ -43,9 +63,11 @@ pub async fn documents(mut body: Body) -> Result<Vec<Document>, Refusal> {
         if total > MAX_BODY {
             return Err(too_large("body", MAX_BODY));
         }
-        lines.feed(&data)?;
+        if to.send(data).await.is_err() {
+            break;
+        }
     }
-    lines.finish()
+    Ok(())
 }
 
 /// The next frame of a body, unless the sender stalls.
@@ -63,27 +85,52 @@ async fn next(body: &mut Body) -> Result<Option<Result<Frame<Bytes>, axum::Error
 #[derive(Default)]
 struct Lines {
     rest: Vec<u8>,
-    documents: Vec<Document>,
+    request: Request,
     problems: Vec<Problem>,
     count: usize,
 }
 
 impl Lines {
-    fn feed(&mut self, data: &[u8]) -> Result<(), Refusal> {
-        for piece in data.split_inclusive(|byte| *byte == b'\n') {
-            if self.rest.len() + piece.len() > MAX_LINE {
-                return Err(too_large("line", MAX_LINE));
+    fn feed(&mut self, mut data: &[u8]) -> Result<(), Refusal> {
+        while !data.is_empty() {
+            if self.rest.is_empty()
+                && let Some((line, length)) = record_line(data)
+                && length <= MAX_LINE
+            {
+                self.request.push_line(&line);
+                self.count += 1;
+                data = &data[length..];
+                continue;
             }
-            self.rest.extend_from_slice(piece);
-            if piece.ends_with(b"\n") {
-                self.line();
-            }
+            let end = data.iter().position(|byte| *byte == b'\n');
+            let (piece, rest) = data.split_at(end.map_or(data.len(), |end| end + 1));
+            self.piece(piece)?;
+            data = rest;
+        }
+        Ok(())
+    }
+
+    /// A line or a part of one.
+    fn piece(&mut self, piece: &[u8]) -> Result<(), Refusal> {
+        if self.rest.len() + piece.len() > MAX_LINE {
+            return Err(too_large("line", MAX_LINE));
+        }
+        self.rest.extend_from_slice(piece);
+        if piece.ends_with(b"\n") {
+            self.line();
         }
         Ok(())
     }
 
     fn line(&mut self) {
         let line = std::mem::take(&mut self.rest);
+        if let Some((record, length)) = record_line(&line)
+            && length == line.len()
+        {
+            self.request.push_line(&record);
+            self.count += 1;
+            return;
+        }
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
@@ -97,7 +144,7 @@ impl Lines {
             })
             .and_then(|document| json.end().map(|()| document).map_err(|e| (".".into(), e)));
         match parsed {
-            Ok(document) => self.documents.push(document),
+            Ok(document) => self.request.push(document),
             Err((path, error)) if self.problems.len() < MAX_PROBLEMS => {
                 self.problems.push(Problem {
                     object: String::new(),
@@ -111,10 +158,10 @@ impl Lines {
         }
     }
 
-    fn finish(mut self) -> Result<Vec<Document>, Refusal> {
+    fn finish(mut self) -> Result<Request, Refusal> {
         self.line();
         if self.problems.is_empty() {
-            return Ok(self.documents);
+            return Ok(self.request);
         }
         Err(Refusal {
             status: StatusCode::UNPROCESSABLE_ENTITY,

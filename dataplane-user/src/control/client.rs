@@ -1,23 +1,29 @@
 //! The client's side of the protocol: one connection a request.
 
 mod body;
+mod changes;
 mod error;
 
 use std::path::{Path, PathBuf};
 
 use http_body_util::BodyExt;
-use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1, header};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header,
+};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
+use tokio::{net::UnixStream, task::JoinHandle};
 
 pub use self::{
-    body::{Part, Payload},
+    body::{Lines, Payload},
     error::ClientError,
 };
 use super::protocol::{
-    ApplyReport, CounterList, DropList, ObjectList, ObjectView, Problems, Restarted, Status,
-    Unloaded, UpcallList, Version,
+    Action, ApplyReport, CounterList, DropList, ObjectList, ObjectView, Problems, Restarted,
+    Status, Unloaded, UpcallList, Version,
 };
 
 /// Where nved listens unless told otherwise.
@@ -55,18 +61,43 @@ impl Client {
         self.get("/v1/status").await
     }
 
-    /// Applies documents, one JSON document a line, in one transaction.
+    /// Applies documents, one JSON document a line, in one transaction; calls `each` with every object
+    /// and what happened to it. The revision after it.
     pub async fn apply(
         &self,
-        documents: Payload,
+        mut documents: Payload,
         dry_run: bool,
-    ) -> Result<ApplyReport, ClientError> {
+        mut each: impl FnMut(&str, Action),
+    ) -> Result<u64, ClientError> {
         let path = if dry_run {
             "/v1/apply?dryRun=true"
         } else {
             "/v1/apply"
         };
-        self.call(Method::POST, path, documents).await
+        if !documents.begun().await {
+            return Err(ClientError::Unread);
+        }
+        let (response, driver) = self.send(Method::POST, path, documents).await?;
+        let (status, mut body) = (response.status(), response.into_body());
+        let broken = |source| ClientError::broken(&self.socket, source);
+        if !status.is_success() {
+            let body = body.collect().await.map_err(broken)?.to_bytes();
+            driver.abort();
+            let problems = problems(status, &body);
+            return Err(ClientError::Refused { status, problems });
+        }
+        let answer = |source| ClientError::Answer {
+            request: path.to_owned(),
+            source,
+        };
+        let mut changes = changes::Changes::default();
+        while let Some(frame) = body.frame().await {
+            if let Ok(piece) = frame.map_err(broken)?.into_data() {
+                changes.feed(&piece, &mut each).map_err(answer)?;
+            }
+        }
+        driver.abort();
+        changes.finish().map_err(answer)
     }
 
     /// All objects of a kind.
@@ -151,6 +182,21 @@ impl Client {
         path: &str,
         payload: Payload,
     ) -> Result<(StatusCode, Bytes), ClientError> {
+        let (response, driver) = self.send(method, path, payload).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await;
+        let body = body.map_err(|source| ClientError::broken(&self.socket, source))?;
+        driver.abort();
+        Ok((status, body.to_bytes()))
+    }
+
+    /// The head of the answer, and what drives the connection that the rest comes over.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        payload: Payload,
+    ) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), ClientError> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|source| ClientError::connect(&self.socket, source))?;
@@ -170,10 +216,7 @@ impl Client {
             })?;
         let driver = tokio::spawn(connection);
         let response = sender.send_request(request).await.map_err(broken)?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(broken)?;
-        driver.abort();
-        Ok((status, body.to_bytes()))
+        Ok((response, driver))
     }
 }
 

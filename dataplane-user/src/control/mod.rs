@@ -12,6 +12,7 @@ pub mod body;
 pub mod client;
 mod connection;
 pub mod protocol;
+mod report;
 pub mod seats;
 pub mod server;
 pub mod socket;

@@ -22,6 +22,7 @@ use super::{
         ApplyReport, CounterList, DropList, KINDS, ObjectList, ObjectView, Restarted, Status,
         Unloaded, UpcallList, Version,
     },
+    report,
     socket::Peer,
 };
 use crate::{
@@ -110,14 +111,15 @@ async fn apply(
     State(control): State<Control>,
     query: Result<Query<ApplyQuery>, QueryRejection>,
     body: Body,
-) -> Result<Json<ApplyReport>, Refusal> {
+) -> Result<Response, Refusal> {
     let Query(query) = query?;
-    let documents = body::documents(body).await?;
-    let report = objects::apply(&*control.store, documents, query.dry_run).await?;
+    let request = body::documents(body).await?;
+    let applied = objects::apply_request(&*control.store, &request, query.dry_run).await?;
+    let report = report::body(request, applied);
     if !query.dry_run {
         reconcile(&control).await;
     }
-    Ok(Json(report))
+    Ok(report)
 }
 
 #[derive(Deserialize)]

@@ -1,37 +1,70 @@
 //! What a request did, or why it did not.
 
-use std::io::{self, Write};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
-use crate::control::protocol::{Action, Change, Problem, Restarted, Unloaded};
+use crate::control::protocol::{Action, Problem, Restarted, Unloaded};
 
-/// `kind/name action` a line; objects that did not change are left out.
-pub fn changes_into(out: &mut impl Write, changes: &[Change], dry_run: bool) -> io::Result<()> {
+/// `kind/name action` on a line; nothing for an object that did not change.
+pub fn change_into(
+    out: &mut impl Write,
+    object: &str,
+    action: Action,
+    dry_run: bool,
+) -> io::Result<()> {
+    if action == Action::Unchanged {
+        return Ok(());
+    }
+    let (kind, rest) = object.split_at(object.find('/').unwrap_or(0));
     let mark = if dry_run { " (dry run)" } else { "" };
-    for Change { object, action } in changes {
-        if *action != Action::Unchanged {
-            writeln!(out, "{} {}{mark}", lower_kind(object), action_word(*action))?;
-        }
+    for part in [
+        &kind.to_ascii_lowercase(),
+        rest,
+        " ",
+        action_word(action),
+        mark,
+        "\n",
+    ] {
+        out.write_all(part.as_bytes())?;
     }
     Ok(())
 }
 
-/// How many objects were created and so on, in one sentence.
-pub fn summary(changes: &[Change]) -> String {
-    let count = |action| changes.iter().filter(|c| c.action == action).count();
-    let counts: Vec<String> = [
+/// How many objects were created and so on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary([usize; 4]);
+
+impl Summary {
+    const ORDER: [Action; 4] = [
         Action::Created,
         Action::Configured,
         Action::Deleted,
         Action::Unchanged,
-    ]
-    .into_iter()
-    .filter(|action| count(*action) > 0)
-    .map(|action| format!("{} {}", count(action), action_word(action)))
-    .collect();
-    if counts.is_empty() {
-        return "nothing to do".to_owned();
+    ];
+
+    /// Counts one more.
+    pub fn add(&mut self, action: Action) {
+        let place = Self::ORDER.iter().position(|known| *known == action);
+        self.0[place.unwrap_or(3)] += 1;
     }
-    counts.join(", ")
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.0.into_iter().zip(Self::ORDER);
+        let counts = counts.filter(|(count, _)| *count > 0);
+        let mut before = "";
+        for (count, action) in counts {
+            write!(f, "{before}{count} {}", action_word(action))?;
+            before = ", ";
+        }
+        if before.is_empty() {
+            return f.write_str("nothing to do");
+        }
+        Ok(())
+    }
 }
 
 /// One problem, its hint on a line of its own.
@@ -103,20 +136,24 @@ mod tests {
 
     #[test]
     fn unchanged_objects_are_only_counted() {
-        let change = |object: &str, action| Change {
-            object: object.into(),
-            action,
-        };
         let changes = [
-            change("Port/Blue/VM1", Action::Created),
-            change("host/host-a", Action::Unchanged),
+            ("Port/Blue/VM1", Action::Created),
+            ("host/host-a", Action::Unchanged),
         ];
-        let told = text(|out| changes_into(out, &changes, false));
-        assert_eq!(told, "port/Blue/VM1 created\n");
-        let dry = text(|out| changes_into(out, &changes, true));
-        assert_eq!(dry, "port/Blue/VM1 created (dry run)\n");
-        assert_eq!(summary(&changes), "1 created, 1 unchanged");
-        assert_eq!(summary(&[]), "nothing to do");
+        let told = |dry_run| {
+            text(|out| {
+                let mut changes = changes.iter();
+                changes.try_for_each(|(object, action)| change_into(out, object, *action, dry_run))
+            })
+        };
+        assert_eq!(told(false), "port/Blue/VM1 created\n");
+        assert_eq!(told(true), "port/Blue/VM1 created (dry run)\n");
+        let mut summary = Summary::default();
+        assert_eq!(summary.to_string(), "nothing to do");
+        for (_, action) in changes {
+            summary.add(action);
+        }
+        assert_eq!(summary.to_string(), "1 created, 1 unchanged");
     }
 
     #[test]

@@ -19,12 +19,14 @@ fn apply_streams_lines_and_prints_changes() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let file = directory.path().join("hosts.ndjson");
     let line = r#"{"apiVersion":"nve/v1","kind":"Host","metadata":{"name":"host-a"},"spec":{"providerAddresses":[{"address":"192.0.2.1"}]}}"#;
-    fs::write(&file, format!("{line}\n\n{line}\n")).expect("written");
+    let written = format!("{line}\n\n{line}\n");
+    fs::write(&file, &written).expect("written");
     let file = file.to_str().expect("UTF-8");
     let run = nvectl(&agent, &["apply", "-f", file]);
     assert_eq!(run.stdout, "host/host-a created\n", "{}", run.stderr);
     assert_eq!(run.stderr, "1 created, 1 unchanged (revision 8)\n");
-    assert_eq!(agent.last_body(), format!("{line}\n{line}\n"));
+    // As it is, for it is sent while it is checked.
+    assert_eq!(agent.last_body(), written);
     let run = nvectl(&agent, &["apply", "--dry-run", "-f", file]);
     assert_eq!(run.stdout, "host/host-a created (dry run)\n");
 }

@@ -1,116 +1,185 @@
-//! The documents of a request: lines from memory, or from files of any size.
+//! The documents of a request, sent while they are read.
 
-use std::{collections::VecDeque, io, path::PathBuf};
+use std::io;
 
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody, combinators::BoxBody};
 use hyper::body::{Bytes, Frame};
-use tokio::{
-    fs::File,
-    io::{AsyncBufReadExt, BufReader},
-};
+use tokio::sync::mpsc;
 
-/// About how much of a file is sent at a time.
-const CHUNK: usize = 64 * 1024;
+/// About how much is sent at a time, bytes.
+const CHUNK: usize = 256 << 10;
+/// Chunks that are read ahead of the agent.
+const AHEAD: usize = 4;
 
-/// One source of lines.
-#[derive(Clone, Debug)]
-pub enum Part {
-    /// Lines, each with its line feed.
-    Memory(Bytes),
-    /// A file of lines, read while it is sent; blank lines are left out.
-    File(PathBuf),
+/// Some lines, or the end of all of them.
+type Message = Option<Bytes>;
+
+/// NDJSON: one document a line. It is whole once [`Lines::finish`] said so, and else no request.
+#[derive(Debug)]
+pub struct Payload {
+    receiver: Option<mpsc::Receiver<Message>>,
+    first: Option<Message>,
 }
 
-/// NDJSON: one document a line.
-#[derive(Clone, Debug, Default)]
-pub struct Payload(VecDeque<Part>);
+/// Where a payload comes from; whoever has it must be on a thread that may wait.
+#[derive(Debug)]
+pub struct Lines {
+    /// `None`: what comes is not sent.
+    sender: Option<mpsc::Sender<Message>>,
+    chunk: Vec<u8>,
+}
 
 impl Payload {
     /// Nothing.
-    pub fn empty() -> Self {
-        Self::default()
+    pub const fn empty() -> Self {
+        Self {
+            receiver: None,
+            first: None,
+        }
     }
 
-    /// Adds lines.
-    pub fn push(&mut self, part: Part) {
-        self.0.push_back(part);
+    /// What is put into the lines.
+    pub fn channel() -> (Lines, Self) {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        let lines = Lines {
+            sender: Some(sender),
+            chunk: Vec::new(),
+        };
+        let payload = Self {
+            receiver: Some(receiver),
+            first: None,
+        };
+        (lines, payload)
+    }
+
+    /// Waits until there is something to send; `false`: nothing will be.
+    pub async fn begun(&mut self) -> bool {
+        if let Some(receiver) = &mut self.receiver
+            && self.first.is_none()
+        {
+            self.first = receiver.recv().await;
+        }
+        self.first.is_some()
     }
 
     pub(super) fn into_body(self) -> BoxBody<Bytes, io::Error> {
-        if self.0.is_empty() {
+        let Some(mut receiver) = self.receiver else {
             return http_body_util::Empty::new()
                 .map_err(|never| match never {})
                 .boxed();
-        }
-        let reader = Reader {
-            parts: self.0,
-            open: None,
         };
-        let frames = stream::try_unfold(reader, |mut reader| async move {
-            let chunk = reader.next().await?;
-            Ok(chunk.map(|bytes| (Frame::data(bytes), reader)))
+        let mut first = self.first;
+        let frames = stream::poll_fn(move |context| {
+            let message = match first.take() {
+                Some(message) => std::task::Poll::Ready(Some(message)),
+                None => receiver.poll_recv(context),
+            };
+            message.map(|message| match message {
+                Some(Some(bytes)) => Some(Ok(Frame::data(bytes))),
+                Some(None) => None,
+                None => Some(Err(io::Error::other("not all documents could be read"))),
+            })
         });
         BodyExt::boxed(StreamBody::new(frames))
     }
 }
 
-/// Walks the parts.
-struct Reader {
-    parts: VecDeque<Part>,
-    open: Option<BufReader<File>>,
-}
-
-impl Reader {
-    async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        loop {
-            if let Some(file) = &mut self.open {
-                let chunk = lines(file).await?;
-                if !chunk.is_empty() {
-                    return Ok(Some(chunk.into()));
-                }
-                self.open = None;
-            }
-            match self.parts.pop_front() {
-                None => return Ok(None),
-                Some(Part::Memory(bytes)) => return Ok(Some(bytes)),
-                Some(Part::File(path)) => self.open = Some(BufReader::new(File::open(path).await?)),
-            }
+impl Lines {
+    /// Lines that are not sent.
+    pub const fn nowhere() -> Self {
+        Self {
+            sender: None,
+            chunk: Vec::new(),
         }
     }
-}
 
-/// The next lines of a file, together about a chunk; nothing at its end.
-async fn lines(file: &mut BufReader<File>) -> io::Result<Vec<u8>> {
-    let mut chunk = Vec::with_capacity(CHUNK);
-    while chunk.len() < CHUNK {
-        let start = chunk.len();
-        if file.read_until(b'\n', &mut chunk).await? == 0 {
-            break;
+    /// Adds text.
+    pub fn push(&mut self, text: &[u8]) {
+        if self.sender.is_none() {
+            return;
         }
-        if chunk[start..].iter().all(u8::is_ascii_whitespace) {
-            chunk.truncate(start);
-        } else if chunk.last() != Some(&b'\n') {
-            chunk.push(b'\n');
+        self.chunk.extend_from_slice(text);
+        if self.chunk.len() >= CHUNK {
+            self.flush();
         }
     }
-    Ok(chunk)
+
+    /// Ends the last line, if it has no end.
+    pub fn end_line(&mut self) {
+        // What was sent ended somewhere in a line, perhaps at its end: an empty line is none.
+        if self.chunk.last() != Some(&b'\n') {
+            self.push(b"\n");
+        }
+    }
+
+    /// Sends no more: the request is none.
+    pub fn cut(&mut self) {
+        *self = Self::nowhere();
+    }
+
+    /// Sends the rest: that was all.
+    pub fn finish(mut self) {
+        self.flush();
+        self.send(None);
+    }
+
+    fn flush(&mut self) {
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK + CHUNK / 2));
+        if !chunk.is_empty() {
+            self.send(Some(chunk.into()));
+        }
+    }
+
+    /// If nobody takes it, whoever does not knows why.
+    fn send(&mut self, message: Message) {
+        let sender = self.sender.take();
+        self.sender = sender.filter(|sender| sender.blocking_send(message).is_ok());
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
+    async fn sent(make: impl FnOnce(Lines) + Send + 'static) -> Result<Bytes, io::Error> {
+        let (lines, mut payload) = Payload::channel();
+        let made = tokio::task::spawn_blocking(move || make(lines));
+        payload.begun().await;
+        let body = payload.into_body().collect().await;
+        made.await.expect("no panic");
+        Ok(body?.to_bytes())
+    }
+
     #[tokio::test]
-    async fn parts_follow_each_other_without_blank_lines() {
-        let mut file = tempfile::NamedTempFile::new().expect("temporary file");
-        write!(file, "\n{{\"a\":1}}\n  \n{{\"b\":2}}").expect("written");
-        let mut payload = Payload::empty();
-        payload.push(Part::Memory(Bytes::from_static(b"{}\n")));
-        payload.push(Part::File(file.path().to_owned()));
-        let body = payload.into_body().collect().await.expect("readable");
-        assert_eq!(body.to_bytes(), "{}\n{\"a\":1}\n{\"b\":2}\n");
+    async fn lines_are_sent_in_order() {
+        let body = sent(|mut lines| {
+            lines.push(b"{}\n{\"a\":1}");
+            lines.end_line();
+            lines.end_line();
+            lines.push(&vec![b' '; 2 * CHUNK]);
+            lines.push(b"\n{}\n");
+            lines.finish();
+        });
+        let body = body.await.expect("all of it");
+        assert_eq!(body.len(), 11 + 2 * CHUNK + 4);
+        assert!(body.starts_with(b"{}\n{\"a\":1}\n ") && body.ends_with(b" \n{}\n"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_finished_is_no_body() {
+        for cut in [true, false] {
+            let body = sent(move |mut lines| {
+                lines.push(&vec![b' '; CHUNK]);
+                if cut {
+                    lines.cut();
+                    lines.finish();
+                }
+            });
+            body.await.expect_err("not whole");
+        }
+        let (lines, mut payload) = Payload::channel();
+        drop(lines);
+        assert!(!payload.begun().await);
     }
 }

@@ -43,6 +43,9 @@ pub enum ClientError {
         /// Why.
         source: hyper::http::Error,
     },
+    /// There is no request, for what it is about could not be read.
+    #[error("nothing was sent: not all documents could be read")]
+    Unread,
     /// The answer is not of this protocol.
     #[error("the agent's answer to {request} is not understood: {source}")]
     Answer {
@@ -82,7 +85,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } | Self::Broken { .. } | Self::Answer { .. } => 3,
             Self::Permission { .. } => 7,
-            Self::Request { .. } => 2,
+            Self::Request { .. } | Self::Unread => 2,
             Self::Refused { status, .. } => match status.as_u16() {
                 403 => 7,
                 404 => 4,
@@ -108,7 +111,7 @@ impl ClientError {
             Self::Answer { .. } => {
                 "nvectl and nved may differ in version; compare them with `nvectl version`"
             }
-            Self::Request { .. } | Self::Refused { .. } => "",
+            Self::Request { .. } | Self::Refused { .. } | Self::Unread => "",
         }
     }
 }
