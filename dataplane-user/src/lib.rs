@@ -6,6 +6,7 @@ pub mod agent;
 pub mod cli;
 pub mod control;
 pub mod dataplane;
+pub mod memory;
 pub mod netdev;
 pub mod netlink;
 pub mod policy;

@@ -20,7 +20,7 @@ pub use self::{
     counts::{counters_into, drops_into},
     drop_reasons::drop_reasons_into,
     objects::{names_into, objects_into},
-    report::{changes_into, problem_into, restarted_into, summary, unloaded_into},
+    report::{Summary, change_into, problem_into, restarted_into, unloaded_into},
     status::{brief, status_into, version_into},
     table::{Table, View},
     upcalls::{upcall_names_into, upcalls_into},

@@ -54,9 +54,9 @@ impl Learned {
         if self.records.0 == version {
             return;
         }
-        let documents = stored.documents.iter().map(|(document, _)| document);
+        let documents = stored.records.with_extras().map(|record| record.document());
         let own = documents.filter(|document| learned_by(document) == Some(host));
-        self.records = (version, own.cloned().collect());
+        self.records = (version, own.collect());
         let keys: BTreeSet<Key> = self.records.1.iter().map(Key::of).collect();
         self.leases.retain(|key, _| keys.contains(key));
     }

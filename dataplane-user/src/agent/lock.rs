@@ -58,6 +58,13 @@ pub fn folder(path: &Path, patience: Duration) -> Result<File, LockError> {
     }
 }
 
+/// Keeps the lock until this process has ended: its threads may write to the pinned maps as long as it
+/// has not, and the kernel lets go behind the last of them.
+pub fn keep(lock: File) {
+    // The kernel closes it.
+    std::mem::forget(lock);
+}
+
 fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(held), Ok(there)) = (file.metadata(), path.metadata()) else {
         return false;
@@ -78,6 +85,14 @@ mod tests {
         assert!(matches!(refused, Err(LockError::InUse(_))));
         drop(held);
         assert!(folder(&path, Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn what_is_kept_is_not_had_again_by_another() {
+        let temporary = tempfile::tempdir().expect("folder");
+        keep(folder(temporary.path(), Duration::ZERO).expect("lock"));
+        let refused = folder(temporary.path(), Duration::ZERO);
+        assert!(matches!(refused, Err(LockError::InUse(_))));
     }
 
     #[test]

@@ -7,23 +7,19 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use dataplane_common::id::Mac;
 use rtnetlink::Handle;
 use tokio::{
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinHandle,
 };
 
 use crate::{
-    control::protocol::{CounterCount, DropCount, Restarted, Unloaded, UpcallCount},
-    dataplane::{Dataplane, attach::Hooks, foreign::Foreign, links::Device},
+    dataplane::{Dataplane, attach::Hooks, foreign::Foreign, links::Device, records::Refused},
     policy::{Facts, Ids, PortKey, document::PortMode, table_image::TableImage},
     ports::{self, upcall::UpcallPair},
     settings::Settings,
@@ -32,6 +28,7 @@ use crate::{
     underlay::{self, path_mtu},
 };
 
+mod commands;
 mod events;
 mod joining;
 mod learning;
@@ -49,24 +46,8 @@ mod uplinks;
 pub mod view;
 mod wanted;
 
+pub use commands::Command;
 pub use view::View;
-
-/// What others ask of the agent.
-#[derive(Debug)]
-pub enum Command {
-    /// Reconcile now; answered when it is done.
-    Reconcile(oneshot::Sender<()>),
-    /// Read the drops.
-    Drops(oneshot::Sender<Result<Vec<DropCount>, String>>),
-    /// Read the counters.
-    Counters(oneshot::Sender<Result<Vec<CounterCount>, String>>),
-    /// Read what the slow path did.
-    Upcalls(oneshot::Sender<Vec<UpcallCount>>),
-    /// End every worker of the slow path; others take their places.
-    RestartSlowPath(oneshot::Sender<Restarted>),
-    /// Take everything out of the kernel and stop.
-    Unload(oneshot::Sender<Result<Unloaded, String>>),
-}
 
 /// How to reach the agent.
 #[derive(Clone)]
@@ -105,6 +86,8 @@ pub struct Agent {
     ids: Ids,
     /// What the store has of them, and which store ([`source::Source::store`]).
     saved_ids: Option<(u64, Ids)>,
+    /// Why it ends after this round.
+    ended: Option<Ended>,
     /// By the name in the settings; those with programs attached.
     uplinks: BTreeMap<String, Uplink>,
     known_uplinks: uplinks::Known,
@@ -160,10 +143,16 @@ pub enum StartError {
     NoUplink(String),
 }
 
-/// Why the agent ends by itself: a new one opens a new connection.
+/// Why the agent ends by itself.
 #[derive(Debug, thiserror::Error)]
-#[error("netlink connection ended; the dataplane forwards on, start nved again")]
-pub struct NetlinkEnded;
+pub enum Ended {
+    /// A new one opens a new connection.
+    #[error("netlink connection ended; the dataplane forwards on, start nved again")]
+    Netlink,
+    /// What programs read is not what this one writes: a new one takes it over.
+    #[error("map LOOKUP: {0}; the dataplane forwards on, start nved again once no other runs")]
+    Table(Refused),
+}
 
 /// How long events may gather before they are answered together.
 const GATHER: Duration = Duration::from_millis(30);
@@ -189,10 +178,14 @@ impl Agent {
         let known_uplinks = uplinks::known(&*store, &settings.host).await;
         let devices = uplinks::find(&settings, &netlink, &known_uplinks).await?;
         let plain = plain::Plain::known(&*store, &settings.host).await;
-        let mut dataplane = Dataplane::load(&settings)?;
+        let mut dataplane = source::load_meanwhile(&store, &settings).await?;
         let image = dataplane.read()?;
         let (path_mtus, told_mtus) = path_mtu::channel();
-        let slow_path = SlowPath::new(settings.slow_path, &settings.pin, path_mtus.clone())?;
+        let slow_path = SlowPath::new(
+            settings.slow_path,
+            (&settings.pin, &dataplane.maps.lookup),
+            path_mtus.clone(),
+        )?;
         let adopted = image.config.abi_version != 0;
         let attached = uplinks::attach_all(&mut dataplane, &settings, &devices, adopted);
         if attached.is_err() {
@@ -220,6 +213,7 @@ impl Agent {
             told_mtus,
             ids: source::new_ids(),
             saved_ids: None,
+            ended: None,
             napi: ports::napi::Watch::new(netlink.clone()),
             settings,
             store,
@@ -258,7 +252,7 @@ impl Agent {
 
     /// Runs until `stop` says so or the dataplane is unloaded. Stopping leaves the
     /// dataplane as it is. An error where the kernel cannot be asked any more.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), NetlinkEnded> {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Ended> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // When what events told is answered; commands and ticks do not wait for that.
@@ -288,7 +282,10 @@ impl Agent {
                 () = reached(self.presence.due()) => self.presence.announce(),
                 _ = tick.tick() => self.reconcile().await,
                 _ = stop.changed() => return Ok(()),
-                _ = &mut self.connection => return Err(NetlinkEnded),
+                _ = &mut self.connection => return Err(Ended::Netlink),
+            }
+            if let Some(ended) = self.ended.take() {
+                return Err(ended);
             }
         }
     }
@@ -297,98 +294,5 @@ impl Agent {
     /// of a CPU; but a second at most, so that long rounds do not make the kernel follow late.
     fn pause(&self) -> Duration {
         (3 * self.took).clamp(GATHER, TICK)
-    }
-
-    /// Whether that was the end.
-    async fn execute(&mut self, command: Command) -> bool {
-        // Whoever asked may be gone; then nobody misses the answer.
-        match command {
-            Command::Reconcile(done) => {
-                self.store_changed.store(true, Ordering::Relaxed);
-                self.reconcile().await;
-                let _ = done.send(());
-                false
-            }
-            Command::Drops(reply) => {
-                let _ = reply.send(self.drops().map_err(|error| error.to_string()));
-                false
-            }
-            Command::Counters(reply) => {
-                let _ = reply.send(self.counters().map_err(|error| error.to_string()));
-                false
-            }
-            Command::Upcalls(reply) => {
-                let _ = reply.send(self.upcalls());
-                false
-            }
-            Command::RestartSlowPath(reply) => {
-                let workers = self.slow_path.seats.restart();
-                tracing::info!("workers of the slow path restart: {workers}");
-                let _ = reply.send(Restarted { workers });
-                false
-            }
-            Command::Unload(reply) => {
-                let unloaded = self.unload().await;
-                let end = unloaded.is_ok();
-                let _ = reply.send(unloaded);
-                end
-            }
-        }
-    }
-
-    fn drops(&self) -> Result<Vec<DropCount>, crate::dataplane::Error> {
-        let slots = self.slots().into_iter();
-        let items = slots.map(|(slot, port)| {
-            let mut items = self.dataplane.drops(slot, &port)?;
-            self.add_drops(&mut items, (slot, &port));
-            Ok(items)
-        });
-        Ok(items
-            .collect::<Result<Vec<_>, crate::dataplane::Error>>()?
-            .concat())
-    }
-
-    fn counters(&self) -> Result<Vec<CounterCount>, crate::dataplane::Error> {
-        let slots = self.slots().into_iter();
-        let items = slots.map(|(slot, port)| self.dataplane.counters(slot, &port));
-        Ok(items.collect::<Result<Vec<_>, _>>()?.concat())
-    }
-
-    /// Slots in use and whose they are.
-    fn slots(&self) -> BTreeMap<u32, String> {
-        let used = self.image.vports.values().map(|vport| vport.slot);
-        let ports = used.filter_map(|slot| Some((slot, self.ids.port_in(slot)?.to_owned())));
-        let uplink = (0, crate::dataplane::stats::UPLINK.to_owned());
-        std::iter::once(uplink).chain(ports).collect()
-    }
-
-    async fn unload(&mut self) -> Result<Unloaded, String> {
-        let seen = self.look().await;
-        let seen = seen.map_err(|error| format!("cannot list interfaces: {error}"))?;
-        let started = Instant::now();
-        // The devices first: without its program a port would reach the host's own stack.
-        let pinned = self
-            .dataplane
-            .devices()
-            .map_err(|error| error.to_string())?;
-        let mut devices = self.ports.remove_others(std::iter::empty(), &seen).await;
-        devices.extend(self.unload_slow_path(&seen).await);
-        devices.extend(self.ports.remove_of_other_hosts(&pinned, &seen).await);
-        let removed = self
-            .dataplane
-            .unload(|ifindex| Some(seen.by_index(ifindex)?.name.clone()))
-            .map_err(|error| error.to_string())?;
-        self.resolver.leave(pinned);
-        self.restore_promiscuity(&seen).await;
-        self.leave_presence().await;
-        if let Err(error) = self.resolver.unload(self.uplink_devices()).await {
-            tracing::warn!("neighbours of the underlay stay managed: {error}");
-        }
-        tracing::info!("unloaded in {:?}", started.elapsed());
-        Ok(Unloaded {
-            detached: removed.detached,
-            pins: removed.pins,
-            devices,
-        })
     }
 }

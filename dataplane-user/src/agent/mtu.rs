@@ -72,10 +72,8 @@ impl Agent {
 fn over_ipv6(policy: &Policy) -> BTreeSet<Uuid> {
     let domain = |vsid: Vsid| Some(policy.subnet(vsid)?.0.rdid);
     let derived = derived_records(policy).map(|record| (record.vsid, record.pa, record.rule));
-    let stated = policy.records.iter();
-    let stated = stated.map(|((vsid, _), record)| (*vsid, record.pa, record.rule));
     let encapsulated = derived
-        .chain(stated)
+        .chain(policy.places())
         .filter(|(.., rule)| *rule != Rule::TranslationMethodNat);
     let wide = encapsulated.filter(|(_, pa, _)| pa.is_ipv6());
     wide.filter_map(|(vsid, ..)| domain(vsid)).collect()
@@ -105,7 +103,7 @@ mod tests {
         assert_eq!(over_ipv6(&policy), BTreeSet::new());
         let alone = policy.networks["red"].rdid;
         policy.ports.retain(|port, _| port.vm_network == "red");
-        policy.records.clear();
+        policy.records = crate::policy::records::Records::default();
         for host in policy.hosts.values_mut() {
             host.addresses[0].address = IpAddr::from([0xfd; 16]);
         }

@@ -7,14 +7,18 @@ use std::{
 };
 
 use super::{
-    Agent, View,
+    Agent, Ended, View,
     wanted::{attach_of, attachments, own_addresses},
 };
 use crate::{
+    dataplane::{
+        commit::{Failure, Records, Way},
+        records::Refused,
+    },
     netdev::Inventory,
     policy::{
-        AttachedPort, CompileError, Facts, MapOp, Policy, Scope, compile, diff,
-        table_image::TableImage,
+        AttachedPort, CompileError, Facts, MapOp, Policy, Scope, compile, diff_but_records,
+        records::RecordTable, table_image::TableImage,
     },
     ports::{State, names::printable},
     store::objects::save_ids,
@@ -24,6 +28,7 @@ use crate::{
 impl Agent {
     pub(super) async fn reconcile(&mut self) {
         let started = Instant::now();
+        let before = (self.source.version, self.generation);
         if self.store_changed.swap(false, Ordering::Relaxed)
             && !self.source.refresh(&*self.store, &self.settings).await
         {
@@ -31,6 +36,9 @@ impl Agent {
         }
         let mut conditions = self.source.conditions.clone();
         conditions.extend(self.store.trouble());
+        if !self.tend(&mut conditions) {
+            return;
+        }
         match self.look().await {
             Ok(seen) => {
                 self.meet(&seen, &mut conditions).await;
@@ -46,8 +54,29 @@ impl Agent {
         }
         let shown = conditions.iter().map(|told| printable(told)).collect();
         let view = Arc::new(View::of(self, shown));
+        // With the former view goes the former policy.
         self.publish.send_replace(view);
+        if before != (self.source.version, self.generation) {
+            crate::memory::give_back();
+        }
         self.took = started.elapsed();
+    }
+
+    /// Looks after the table of records; whether programs still read this one. Two that write would
+    /// undo each other's work: this one ends, and loudly.
+    fn tend(&mut self, conditions: &mut Vec<String>) -> bool {
+        let tended = tokio::task::block_in_place(|| self.dataplane.tend());
+        match tended {
+            Ok(()) => true,
+            Err(refused @ Refused::Foreign) => {
+                self.ended = Some(Ended::Table(refused));
+                false
+            }
+            Err(refused) => {
+                conditions.push(format!("map LOOKUP: {refused}"));
+                true
+            }
+        }
     }
 
     /// The devices and addresses that are there. Of a device that forwards or has programs of
@@ -146,20 +175,40 @@ impl Agent {
         let prepared = self.slow_path.prepare(&mut self.image, &target);
         let prepared = prepared.map_err(|error| format!("map LOOKUP: {error}"));
         self.failures = prepared.err().into_iter().collect();
-        let ops = diff(&self.image, &target);
+        let ops = diff_but_records(&self.image, &target);
         let (make, remove) = ops.split_at(ops.partition_point(|op| !op.removes()));
-        let (records, ports) = make.split_at(make.partition_point(|op| !op.is_of_a_port()));
-        let mut failures = self.carry_out(records);
+        let (first, ports) = make.split_at(make.partition_point(|op| !op.is_of_a_port()));
+        let (remove, last) = remove.split_at(remove.partition_point(|op| !op.removes_an_address()));
+        let wanted = target.lookup.clone();
+        let mut failures = self.carry_out(first);
+        let mut records = Records::default();
+        failures.extend(self.carry_out_records(&mut records, &wanted, Way::Put));
         failures.extend(self.follow_directory(policy, target));
         for ops in [ports, remove] {
             failures.extend(self.carry_out(ops));
         }
+        failures.extend(self.carry_out_records(&mut records, &wanted, Way::Delete));
+        records.settle(&mut self.image.lookup, &wanted);
+        failures.extend(self.carry_out(last));
         self.failures.extend(failures);
         self.slow_path.settle(&self.image);
-        if !ops.is_empty() {
+        let operations = ops.len() + records.operations();
+        if operations != 0 {
             self.generation += 1;
-            tracing::debug!("generation {}: {} operations", self.generation, ops.len());
+            tracing::debug!("generation {}: {operations} operations", self.generation);
         }
+    }
+
+    fn carry_out_records(
+        &mut self,
+        records: &mut Records,
+        wanted: &RecordTable,
+        way: Way,
+    ) -> Vec<String> {
+        let (dataplane, held) = (&mut self.dataplane, &self.image.lookup);
+        let failures =
+            tokio::task::block_in_place(|| dataplane.commit_records(records, (held, wanted), way));
+        told(failures)
     }
 
     fn carry_out(&mut self, ops: &[MapOp]) -> Vec<String> {
@@ -168,9 +217,7 @@ impl Agent {
         }
         let (dataplane, image) = (&mut self.dataplane, &mut self.image);
         let failures = tokio::task::block_in_place(|| dataplane.commit(image, ops));
-        let told = failures.into_iter();
-        told.map(|f| format!("{} ({} entries left out)", f.reason, f.count))
-            .collect()
+        told(failures)
     }
 
     /// Gives back the numbers of what is gone.
@@ -248,6 +295,12 @@ impl Agent {
             links: self.links(),
         }
     }
+}
+
+fn told(failures: Vec<Failure>) -> Vec<String> {
+    let failures = failures.into_iter();
+    let told = failures.map(|f| format!("{} ({} entries left out)", f.reason, f.count));
+    told.collect()
 }
 
 /// Adds a condition unless it is told already.

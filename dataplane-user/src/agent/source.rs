@@ -6,11 +6,12 @@ use std::{
 };
 
 use crate::{
-    policy::{Ids, Policy, numbered, validate},
+    dataplane::{self, Dataplane},
+    policy::{Ids, Policy},
     settings::Settings,
     store::{
-        Store, StoreError,
-        objects::{Stored, load_all, load_ids},
+        SharedStore, Store, StoreError,
+        objects::{Known, Stored, foresee, load, load_ids},
     },
 };
 
@@ -37,23 +38,22 @@ impl Source {
     /// Reads the policy; keeps the former one when that fails, and when the store was
     /// replaced by one without this host. `false`: try again later.
     pub(super) async fn refresh(&mut self, store: &dyn Store, settings: &Settings) -> bool {
-        let stored = match load_all(store).await {
-            Ok(stored) => stored,
+        let Known { stored, policy } = match load(store).await {
+            Ok(known) => known,
             Err(error) => {
                 self.conditions = vec![format!("the policy cannot be read: {error}")];
                 return false;
             }
         };
         self.notice(&stored);
-        if self.version != 0 && stored.documents == self.stored.documents {
+        if self.version != 0 && stored.says(&self.stored) {
             self.stored = Arc::new(stored);
             self.replaced = false;
             self.conditions.clear();
             return true;
         }
-        let documents = stored.documents.iter();
-        let documents = numbered(documents.map(|(document, _)| document.clone()));
-        match validate(&documents) {
+        let policy = policy.map_or_else(|| stored.check().map(Arc::new), Ok);
+        match policy {
             Ok(policy) => self.take(stored, policy, settings),
             Err(faults) => {
                 let told = faults.iter().take(10).map(|fault| {
@@ -80,7 +80,7 @@ impl Source {
 
     /// Goes over to a policy. A store that was lost and begun anew must not take the
     /// host's tables with it: deleting the host is for a store that had it.
-    fn take(&mut self, stored: Stored, policy: Policy, settings: &Settings) {
+    fn take(&mut self, stored: Stored, policy: Arc<Policy>, settings: &Settings) {
         let host = &settings.host;
         let has = |policy: &Policy| policy.hosts.contains_key(host);
         if self.replaced && has(&self.policy) && !has(&policy) {
@@ -91,11 +91,24 @@ impl Source {
             return;
         }
         self.replaced = false;
-        self.policy = Arc::new(policy);
+        self.policy = policy;
         self.stored = Arc::new(stored);
         self.version += 1;
         self.conditions.clear();
     }
+}
+
+/// Loads the dataplane, and reads the policy while the kernel checks the programs.
+pub(super) async fn load_meanwhile(
+    store: &SharedStore,
+    settings: &Settings,
+) -> Result<Dataplane, dataplane::Error> {
+    let store = store.clone();
+    let foreseen = tokio::spawn(async move { foresee(&*store).await });
+    let loaded = tokio::task::block_in_place(|| Dataplane::load(settings));
+    // Where that failed, the first round reads the policy itself.
+    let _ = foreseen.await;
+    loaded
 }
 
 /// The host's numbers as they are in the store; `None` when there are none of use.

@@ -14,6 +14,7 @@ use crate::{
             ApiVersion, Document, Envelope, LookupRecordSpec, MacAddress, Metadata, PortMode,
             RecordType,
         },
+        records::Record,
     },
     ports::State,
     store::objects::Stored,
@@ -108,9 +109,9 @@ impl View {
 
     /// The objects of a kind (as [`Key::kind`]), by name; derived records included.
     pub fn objects(&self, kind: &str) -> Vec<ObjectView> {
-        let stored = self.stored.documents.iter();
-        let mut items: BTreeMap<Key, ObjectView> = stored
-            .map(|(document, revision)| (Key::of(document), document, *revision))
+        let few = self.stored.few();
+        let mut items: BTreeMap<Key, ObjectView> = few
+            .map(|(document, revision)| (Key::of(document), document, revision))
             .filter(|(key, ..)| key.kind() == kind)
             .map(|(key, document, revision)| {
                 let status = self.status_of(&key, revision);
@@ -119,6 +120,8 @@ impl View {
             })
             .collect();
         if kind == "LookupRecord" {
+            let records = self.stored.records.iter();
+            items.extend(records.map(|record| (record.key(), self.record(&record))));
             items.extend(self.derived());
         }
         items.into_values().collect()
@@ -126,8 +129,20 @@ impl View {
 
     /// One object.
     pub fn object(&self, key: &Key) -> Option<ObjectView> {
+        if let Key::LookupRecord(vsid, ca) = key
+            && let Some(record) = self.stored.records.get((*vsid, *ca))
+        {
+            return Some(self.record(&record));
+        }
         let mut objects = self.objects(key.kind()).into_iter();
         objects.find(|view| Key::of(&view.document) == *key)
+    }
+
+    fn record(&self, record: &Record<'_>) -> ObjectView {
+        ObjectView {
+            document: record.document(),
+            status: self.status_of(&record.key(), record.kind.revision),
+        }
     }
 
     fn status_of(&self, key: &Key, revision: u64) -> ObjectStatus {

@@ -28,6 +28,7 @@ const USAGE: u8 = 2;
 const LACK: u8 = 7;
 
 fn main() -> ExitCode {
+    dataplane_user::memory::keep_little();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -57,13 +58,12 @@ async fn run(settings: Settings) -> Result<()> {
     require::settings(&settings)?;
     require::bpffs(&settings.pin)?;
     let pin = settings.pin.clone();
-    let lock = lock::folder(&pin, lock::PATIENCE)?;
+    lock::keep(lock::folder(&pin, lock::PATIENCE)?);
     let done = work(settings).await;
     if done.is_err() {
         // An empty folder is what a refused start made; any other stays.
         std::fs::remove_dir(pin).ok();
     }
-    drop(lock);
     done
 }
 

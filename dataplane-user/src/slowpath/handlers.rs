@@ -7,7 +7,7 @@ use dataplane_common::{
     abi::{flood::Flood, lookup::LookupKey, upcall::UpcallHeader},
     forward::{
         self, Halt, Tables,
-        outer::{self, OuterIp, Tunnel},
+        outer::{self, Inner, OuterIp, Tunnel},
         parse::{self, Frame as _, Headers},
     },
     id::Address,
@@ -229,17 +229,17 @@ pub(super) fn tunnelled(
     frame: &[u8],
 ) -> Result<(Tunnel, Headers), DropReason> {
     let (ip, gre, inner) = outer_headers(frame).ok_or(DropReason::Truncated)?;
-    let tunnel = outer::tunnel(&directory.tables, &ip, &gre, inner)?;
+    let tunnel = outer::tunnel(&directory.tables, &ip, &gre, &inner)?;
     let headers = headers(frame, tunnel.outer_len())?;
     Ok((tunnel, headers))
 }
 
-/// The outer IP header, GRE, and the inner `EtherType`.
-fn outer_headers(frame: &[u8]) -> Option<(OuterIp, GreHeader, u32)> {
+/// The outer IP header, GRE, and what is inside.
+fn outer_headers(frame: &[u8]) -> Option<(OuterIp, GreHeader, Inner)> {
     let frame = Bytes(frame);
     let ip = outer::ip(&frame)?;
     let at = outer::gre_offset(&ip).ok()?;
-    Some((ip, frame.load(at)?, outer::inner_ethertype(&frame, at)))
+    Some((ip, frame.load(at)?, outer::inner(&frame, at)))
 }
 
 /// The underlay says that a packet of ours was too big: believed if it quotes one that we may have

@@ -14,7 +14,7 @@ use std::{
 
 use aya::maps::MapError;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use dataplane_common::abi::lookup::{LookupEntry, LookupKey, LookupRecord};
+use dataplane_common::abi::lookup::{LookupKey, LookupRecord};
 use rustix::fd::OwnedFd;
 
 use super::{
@@ -29,9 +29,12 @@ use crate::{
 /// Questions that wait for the resolver; more than all queues' rooms have place for.
 const QUESTIONS: usize = 16_384;
 
-/// Records that may go for one that comes: the free ones are spread over lists of the CPUs, so one
-/// is not always enough.
+/// Records that may go for one that comes: the kernel counts those of `LOOKUP6` CPU by CPU, so one is
+/// not always enough.
 const EVICTIONS: usize = 4;
+
+/// How long the same warning is not given again.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Questions that are looked at together.
 const TOGETHER: usize = 256;
@@ -108,13 +111,7 @@ impl Table for Lookups {
     }
 
     fn idle(&self, key: &LookupKey) -> Duration {
-        let Ok(entry) = self.get(key) else {
-            return Duration::MAX;
-        };
-        let units = commit::second().wrapping_sub(entry.stamp);
-        // A program may have stamped it since the clock was read.
-        let units = if units > u32::MAX / 2 { 0 } else { units };
-        Duration::from_nanos(u64::from(units) << LookupEntry::SECOND_SHIFT)
+        Self::idle(self, key).unwrap_or(Duration::MAX)
     }
 }
 
@@ -127,12 +124,13 @@ pub fn start(shared: Arc<Shared>, table: Box<dyn Table>) -> io::Result<Sender<Qu
 }
 
 fn run(shared: &Shared, mut table: Box<dyn Table>, questions: &Receiver<Question>) {
+    let mut warner = Warner::default();
     for first in questions {
         // What several queues ask at once is answered once.
         let mut answered = BTreeMap::new();
         for Question { ask, reply } in iter::once(first).chain(questions.try_iter().take(TOGETHER))
         {
-            let answer = || guarded(|| resolve(shared, &mut *table, ask));
+            let answer = || guarded(|| resolve(shared, (&mut *table, &mut warner), ask));
             let outcome = *answered.entry(ask).or_insert_with(answer);
             reply.tell(Answered { ask, outcome });
         }
@@ -148,7 +146,7 @@ fn guarded(resolve: impl FnOnce() -> Outcome) -> Outcome {
 }
 
 /// Writes what the policy says of a CA.
-fn resolve(shared: &Shared, table: &mut dyn Table, ask: Ask) -> Outcome {
+fn resolve(shared: &Shared, (table, warner): (&mut dyn Table, &mut Warner), ask: Ask) -> Outcome {
     let mut in_use = shared.in_use();
     let directory = shared.directory();
     let question = (ask.key, ask.vsid);
@@ -176,6 +174,47 @@ fn resolve(shared: &Shared, table: &mut dyn Table, ask: Ask) -> Outcome {
     if commit::is_full(&error) {
         return Outcome::Full;
     }
-    tracing::warn!("map LOOKUP takes no record on demand: {error}");
+    warner.warn(&error, Instant::now());
     Outcome::Failed
+}
+
+/// Says what goes wrong without saying it for each packet.
+#[derive(Default)]
+struct Warner {
+    last: Option<Instant>,
+    /// How often it went wrong since.
+    silent: u64,
+}
+
+impl Warner {
+    /// Whether it said it.
+    fn warn(&mut self, error: &MapError, now: Instant) -> bool {
+        let recent = |last| now.saturating_duration_since(last) < SILENCE;
+        if self.last.is_some_and(recent) {
+            self.silent += 1;
+            return false;
+        }
+        let silent = std::mem::take(&mut self.silent);
+        tracing::warn!(
+            "map LOOKUP takes no record on demand: {error} ({silent} more since the last time)"
+        );
+        self.last = Some(now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_not_given_for_each_packet() {
+        let (mut warner, start) = (Warner::default(), Instant::now());
+        let mut warn = |after| warner.warn(&MapError::KeyNotFound, start + after);
+        assert!(warn(Duration::ZERO));
+        assert!(!warn(SILENCE / 2));
+        assert!(warn(SILENCE));
+        assert!(!warn(SILENCE * 3 / 2));
+        assert_eq!(warner.silent, 1);
+    }
 }

@@ -15,7 +15,7 @@ use super::{
     worker::Office,
 };
 use crate::{
-    dataplane::{Error, layout::Layout, load::MAPS_FOLDER, lookups::Lookups},
+    dataplane::{Error, lookups::Lookups},
     policy::{
         in_use::{Change, InUse},
         table_image::TableImage,
@@ -43,15 +43,17 @@ pub struct SlowPath {
 }
 
 impl SlowPath {
-    /// On the pinned maps of a loaded dataplane. Nobody is served until there is a policy
-    /// ([`SlowPath::follow`]) and a socket ([`Seats::seat`]).
-    pub fn new(limits: Limits, pin: &Path, paths: path_mtu::Teller) -> Result<Self, Error> {
-        let maps = pin.join(MAPS_FOLDER);
-        let room = Layout::room(&maps.join("LOOKUP")).unwrap_or(0);
-        let room = usize::try_from(room).unwrap_or(usize::MAX);
+    /// On the maps of a loaded dataplane, which are pinned below `pin`. Nobody is served until there
+    /// is a policy ([`SlowPath::follow`]) and a socket ([`Seats::seat`]).
+    pub fn new(
+        limits: Limits,
+        (pin, lookups): (&Path, &Lookups),
+        paths: path_mtu::Teller,
+    ) -> Result<Self, Error> {
+        let room = usize::try_from(lookups.v4().capacity()).unwrap_or(usize::MAX);
         let open = || {
-            Lookups::pinned(&maps).map_err(|source| Error::Map {
-                map: "LOOKUP",
+            lookups.share().map_err(|source| Error::Map {
+                map: "LOOKUP6",
                 source,
             })
         };

@@ -39,7 +39,7 @@ fn from_port(
     let port = upcall.port(directory).ok_or(DropReason::PortUnknown)?;
     let headers = headers(&upcall.frame, 0)?;
     wide(forward::egress(tables, port, &headers).err())?;
-    let group = forward::broadcast::group(tables, port, &headers);
+    let group = forward::broadcast::group(tables, port, &headers)?;
     let receivers = directory.receivers.get(&port.vsid);
     let receivers = receivers.map_or(&[][..], Vec::as_slice);
     let pas = if group == 0 { receivers } else { &[group][..] };

@@ -102,8 +102,7 @@ fn only_records_with_this_hosts_label_are_its_own() {
     assert_eq!(learned_by(&Document::LookupRecord(changed)), None);
 
     let mut known = Learned::default();
-    let mut stored = Stored::default();
-    stored.documents.push((made(60), 1));
+    let stored = Stored::of([(made(60), 1)]);
     known.refresh(&stored, 1, "host-b");
     assert_eq!(known.records.1, []);
     known.refresh(&stored, 2, HOST);

@@ -1,4 +1,5 @@
 use clap::Parser;
+use dataplane_common::abi::lookup::LookupEntry;
 
 use super::*;
 
@@ -97,6 +98,7 @@ fn what_cannot_be_is_named_with_what_can() {
         "--budget-rate=0",
         "--budget-saving-milliseconds=0",
         "--idle-seconds=0",
+        "--idle-seconds=36001",
         "--negative-seconds=0",
         "--negative-per-tenant=0",
     ] {
@@ -108,4 +110,16 @@ fn what_cannot_be_is_named_with_what_can() {
         "hold-per-tenant 1024 is more than hold-in-all 100, so it would have no effect; \
          lower hold-per-tenant or raise hold-in-all"
     );
+}
+
+/// Stamps of 16 bits tell ages below 70,350 s, and looks may come nine hours late.
+#[test]
+fn the_longest_idle_time_is_one_that_stamps_can_tell() {
+    let longest = limits(&["--idle-seconds=36000"])
+        .expect("limits")
+        .lives
+        .idle;
+    assert_eq!(longest, Duration::from_hours(10));
+    let around = Duration::from_nanos(1 << (16 + LookupEntry::SECOND_SHIFT));
+    assert!(longest + Duration::from_hours(9) < around, "{around:?}");
 }

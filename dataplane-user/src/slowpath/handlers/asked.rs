@@ -6,7 +6,6 @@ use dataplane_common::{
         upcall::{Task, UpcallHeader},
         vport::Vport,
     },
-    forward::Tables,
     id::{Address, Mac},
     reason::DropReason,
 };
@@ -40,7 +39,7 @@ fn station(directory: &Directory, port: &Vport, ca: Address) -> Option<(Mac, boo
     if ca == Address::link_local_of(port.gateway_mac) && !port.has(Vport::EXTERNAL_ROUTER) {
         return Some((port.gateway_mac, true));
     }
-    let record = directory.tables.lookup(port.rdid, ca)?;
+    let record = directory.tables.record(port.rdid, ca)?;
     let here = record.vsid == port.vsid && !record.has(LookupRecord::NEGATIVE);
     here.then_some((record.mac, record.has(LookupRecord::GATEWAY)))
 }

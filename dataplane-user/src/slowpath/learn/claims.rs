@@ -176,7 +176,7 @@ fn held(directory: &Directory, slot: u32) -> usize {
 /// Who has the address, by the whole policy.
 fn owner(directory: &Directory, rdid: u32, ca: IpAddr) -> Option<Owner> {
     let tables = &directory.tables;
-    let record = dataplane_common::forward::Tables::lookup(tables, rdid, ca.into())?;
+    let record = tables.record(rdid, ca.into())?;
     if record.has(LookupRecord::GATEWAY) {
         return Some(Owner::Gateway);
     }

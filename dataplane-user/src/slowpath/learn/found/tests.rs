@@ -230,7 +230,10 @@ fn an_answer_to_a_port_that_does_not_learn_is_asked_about() {
     let upcall = tunnelled_from(PAS[1], VSID, &said("10.0.0.8", 5, CLIENT));
     let what = |directory: &Directory| acknowledged(directory, &upcall).unwrap_err().punt;
     assert_eq!(what(&directory), Some(Punt::DhcpAck), "again");
+    // The port says so as well as the subnet.
     let subnet = directory.tables.subnets.get_mut(&VSID).unwrap();
     subnet.flags = VirtualSubnet::ON_DEMAND;
+    let port = directory.tables.vports.get_mut(&LEARNS).unwrap();
+    port.flags = Vport::ON_DEMAND;
     assert_eq!(what(&directory), Some(Punt::SourceMiss));
 }
