@@ -16,6 +16,8 @@ enum Verb {
     Report(cli::report::Report),
     /// Tell what changed from one result file to another: 0 nothing or for the better, 1 worse, 2 not comparable
     Compare(cli::report::Compare),
+    /// Show which goals a result file reaches
+    Goals(cli::report::Goals),
     /// Write the results into README.md
     Readme(cli::report::Readme),
     /// Tell what a profile would measure, and how long that takes
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Run(options) => cli::run::run(&options),
         Verb::Report(options) => cli::report::report(&options),
         Verb::Compare(options) => cli::report::compare(&options),
+        Verb::Goals(options) => cli::report::goals(&options),
         Verb::Readme(options) => cli::report::readme(&options),
         Verb::List(options) => cli::list::list(&options),
         Verb::Absent(options) => cli::list::absent(&options),

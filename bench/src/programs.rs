@@ -91,9 +91,14 @@ fn attach_tc(ebpf: &mut Ebpf, name: &str, device: &str) -> Result<()> {
 
 /// Element 0 of a per-CPU array, CPU by CPU.
 pub fn by_cpu(ebpf: &Ebpf, map: &str) -> Result<Vec<u64>> {
+    element_by_cpu(ebpf, map, 0)
+}
+
+/// Another one.
+pub fn element_by_cpu(ebpf: &Ebpf, map: &str, index: u32) -> Result<Vec<u64>> {
     let array: PerCpuArray<&MapData, u64> = ebpf.map(map).context("no such map")?.try_into()?;
     let values = array
-        .get(&0, 0)
+        .get(&index, 0)
         .with_context(|| format!("cannot read map {map}"))?;
     Ok(values.iter().copied().collect())
 }

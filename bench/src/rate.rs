@@ -18,7 +18,7 @@ use crate::{
     subject::{Measured, Subject},
 };
 
-mod churn;
+pub(crate) mod churn;
 mod details;
 
 pub use churn::Rewrite;
@@ -216,7 +216,7 @@ const SEED: u64 = 0x6E76_6765;
 fn load(scenario: &Scenario) -> Load {
     Load {
         keys: scenario.keys,
-        records: room::keys(scenario.records),
+        records: room::asked(scenario),
         threads: scenario.queues,
         seed: SEED,
     }

@@ -1,9 +1,11 @@
 //! What is asked of a path: the packets, the tables, and how the answer is read.
 
-use std::fmt;
+mod path;
 
 use dataplane_common::reason::DropReason;
 use serde::{Deserialize, Serialize};
+
+pub use path::PathName;
 
 /// What happens to a packet between source and sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,10 +17,26 @@ pub enum Work {
     Decap,
     /// From a tenant of one host to a tenant of another.
     EncapDecap,
+    /// From a tenant into the underlay, with PAs in place of its CAs.
+    RewriteOut,
+    /// From the underlay to a tenant, with CAs in place of the PAs that frames are born with.
+    RewriteIn,
+    /// From a tenant of one host to a tenant of another, with PAs in between.
+    RewriteOutIn,
     /// From a tenant to another tenant of the same host.
     SameHost,
     /// From a tenant to nobody: counted where it is dropped.
     Drop(Refusal),
+}
+
+impl Work {
+    /// Whether addresses are rewritten (`TranslationMethodNat`): each CA has a PA of its own.
+    pub const fn rewrites(self) -> bool {
+        matches!(
+            self,
+            Self::RewriteOut | Self::RewriteIn | Self::RewriteOutIn
+        )
+    }
 }
 
 /// What makes the dataplane drop every packet of a [`Work::Drop`].
@@ -100,70 +118,6 @@ impl Scenario {
         updates_per_second: 0,
         sink: Sink::Frame,
     };
-}
-
-/// The ways for packets that are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PathName {
-    /// Our programs at XDP, vport and uplink.
-    NveXdp,
-    /// Our programs at TC, vport and uplink.
-    NveTc,
-    /// The do-nothing twin of [`Self::NveXdp`]: same devices, redirect only.
-    TwinXdp,
-    /// The do-nothing twin of [`Self::NveTc`].
-    TwinTc,
-    /// One veth pair from tenant to tenant, no host between.
-    Veth,
-    /// Linux vxlan device in a bridge.
-    VxlanBridge,
-    /// Linux gretap device with a key, in a bridge.
-    GretapBridge,
-    /// Open vSwitch, kernel datapath, GRE port.
-    OvsKernelGre,
-    /// Open vSwitch, user-space datapath (`AF_XDP` where it has it), GRE port.
-    OvsUserGre,
-    /// Encapsulation as a textbook has it: XDP, one HASH look-up, no checks.
-    TextbookXdp,
-}
-
-impl PathName {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::NveXdp,
-        Self::NveTc,
-        Self::TwinXdp,
-        Self::TwinTc,
-        Self::Veth,
-        Self::VxlanBridge,
-        Self::GretapBridge,
-        Self::OvsKernelGre,
-        Self::OvsUserGre,
-        Self::TextbookXdp,
-    ];
-
-    /// The word in results and tables.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NveXdp => "nve-xdp",
-            Self::NveTc => "nve-tc",
-            Self::TwinXdp => "twin-xdp",
-            Self::TwinTc => "twin-tc",
-            Self::Veth => "veth",
-            Self::VxlanBridge => "vxlan-bridge",
-            Self::GretapBridge => "gretap-bridge",
-            Self::OvsKernelGre => "ovs-kernel-gre",
-            Self::OvsUserGre => "ovs-user-gre",
-            Self::TextbookXdp => "textbook-xdp",
-        }
-    }
-}
-
-impl fmt::Display for PathName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// What is read at the end of a path.

@@ -20,7 +20,7 @@ impl Workshop for Paths {
         scenario: &Scenario,
         metric: Metric,
     ) -> Result<Box<dyn Subject>, Absence> {
-        let scenario = possible(path, *scenario);
+        let scenario = path.conditions(*scenario);
         let built = paths::build(path, &scenario)?;
         Ok(match metric {
             Metric::PacketRate => Rate::new(built, &scenario)?,
@@ -28,15 +28,5 @@ impl Workshop for Paths {
             Metric::RoundTripP50 => Box::new(RoundTrip::new(built, 50.0)?),
             Metric::RoundTripP99 => Box::new(RoundTrip::new(built, 99.0)?),
         })
-    }
-}
-
-/// A twin has no records to write again: the whole price of updates is that of ours.
-fn possible(path: PathName, scenario: Scenario) -> Scenario {
-    let twin = matches!(path, PathName::TwinXdp | PathName::TwinTc);
-    let updates_per_second = if twin { 0 } else { scenario.updates_per_second };
-    Scenario {
-        updates_per_second,
-        ..scenario
     }
 }

@@ -33,6 +33,8 @@ enum Look {
     Compare(Words),
     /// Show a result file as Markdown; --markdown FILE and --plots DIR write
     Report(Words),
+    /// Show which goals a result file reaches [default: the committed one]
+    Goals(Words),
     /// Write the results of a file into README.md
     Readme(Words),
     /// Tell what a profile would measure, and how long that takes
@@ -47,7 +49,7 @@ struct Words {
 
 #[derive(Args)]
 struct Measure {
-    /// quick (under 3 minutes), full (about half an hour) or sanity (seconds)
+    /// quick (under 3 minutes), full (about 40 minutes) or sanity (seconds)
     #[arg(default_value = PROFILES[0], value_parser = PROFILES)]
     profile: String,
     /// Seed of all that is random
@@ -77,6 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             ExitCode::from(2)
         })),
         Look::Report(words) => ask("report", words),
+        Look::Goals(words) => ask("goals", words),
         Look::Readme(words) => ask("readme", words),
         Look::List(words) => ask("list", words),
     }

@@ -13,6 +13,8 @@ pub unsafe trait Plain: Copy {}
 unsafe impl Plain for u8 {}
 // SAFETY: as for `u8`.
 unsafe impl Plain for u16 {}
+// SAFETY: as for `u8`.
+unsafe impl Plain for u32 {}
 // SAFETY: an array of what is plain has nothing else in it.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 

@@ -64,13 +64,14 @@ static SAMPLES: Array<u32, SAMPLES_LEN> = Array::new();
 pub fn bench_generate(ctx: XdpContext) -> u32 {
     match make(&ctx) {
         // SAFETY: the helper takes plain numbers and only records the target.
-        Some(()) => unsafe { bpf_redirect(DEVICE.load(), 0) as u32 },
+        Some(_) => unsafe { bpf_redirect(DEVICE.load(), 0) as u32 },
         None => XDP_ABORTED,
     }
 }
 
+/// Writes the head with the next key, which it gives; `None`: the frame is too short.
 #[inline(always)]
-fn make(ctx: &XdpContext) -> Option<()> {
+pub(crate) fn make(ctx: &XdpContext) -> Option<u32> {
     let made = MADE.get_ptr_mut(0)?;
     // SAFETY: the pointer is to this CPU's element of a per-CPU array, which lives as long as the
     // map; no other program runs on this CPU meanwhile.
@@ -85,13 +86,14 @@ fn make(ctx: &XdpContext) -> Option<()> {
             store(ctx, word * WORD, bytes)?;
         }
     }
-    let key = FIRST_KEY.load().wrapping_add(pick(number)?);
+    let number = pick(number)?;
+    let key = FIRST_KEY.load().wrapping_add(number);
     store(ctx, KEY_OFFSET.load() as usize, key.to_be())?;
     let checksum = CHECKSUM_OFFSET.load() as usize;
-    if checksum == 0 {
-        return Some(());
+    if checksum != 0 {
+        store(ctx, checksum, updated(key).to_be())?;
     }
-    store(ctx, checksum, updated(key).to_be())
+    Some(number)
 }
 
 /// The key of a CPU's n-th frame.

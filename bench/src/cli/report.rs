@@ -1,4 +1,4 @@
-//! `report`, `compare`, `readme`: what is made of result files. They need no root.
+//! `report`, `goals`, `compare`, `readme`: what is made of result files. They need no root.
 
 use std::{
     fmt::Write as _,
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use dataplane_bench::results::{compare, file::Results, markdown, plot, readme};
+use dataplane_bench::results::{compare, file::Results, goals, markdown, plot, readme};
 use xtask::shell;
 
 #[derive(Args)]
@@ -30,6 +30,13 @@ pub(crate) struct Compare {
     before: PathBuf,
     /// The later one
     after: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Goals {
+    /// The result file
+    #[arg(default_value = readme::COMMITTED)]
+    file: PathBuf,
 }
 
 #[derive(Args)]
@@ -88,6 +95,11 @@ pub(crate) fn compare(options: &Compare) -> Result<ExitCode> {
     print!("{}", comparison.text);
     println!("{} worse", comparison.worse);
     Ok(ExitCode::from(u8::from(comparison.worse > 0)))
+}
+
+pub(crate) fn goals(options: &Goals) -> Result<ExitCode> {
+    print!("{}", goals::table(&read(&options.file)?));
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn readme(options: &Readme) -> Result<ExitCode> {

@@ -5,8 +5,11 @@ use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Result, ensure};
 use dataplane_user::{
-    dataplane::Dataplane,
-    policy::diff,
+    dataplane::{
+        Dataplane,
+        commit::{Records, Way},
+    },
+    policy::diff_but_records,
     settings::{KeepAlive, Settings, TcHook, UplinkMode},
     slowpath::Limits,
 };
@@ -20,25 +23,31 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     figures.map(|records| one(plan, *records)).collect()
 }
 
-fn one(plan: &Plan, records: u32) -> Result<Figure> {
-    let image = tables::image(records);
+fn one(plan: &Plan, count: u32) -> Result<Figure> {
+    let image = tables::image(count);
     let mut figure = Figure::new("load-rate", Unit::RecordsPerSecond)
         .with("from", "compiled image")
-        .with("records", records);
+        .with("records", count);
     for _ in 0..plan.trials {
         interrupted()?;
         let pins = Pins::new();
-        let mut dataplane = Dataplane::load(&settings(&pins, records))?;
+        let mut dataplane = Dataplane::load(&settings(&pins, count))?;
         let mut held = dataplane.read()?;
         let started = Instant::now();
-        let ops = diff(&held, &image);
-        let failures = dataplane.commit(&mut held, &ops);
+        let ops = diff_but_records(&held, &image);
+        let mut failures = dataplane.commit(&mut held, &ops);
+        let mut records = Records::default();
+        for way in [Way::Put, Way::Delete] {
+            let of = (&held.lookup, &image.lookup);
+            failures.extend(dataplane.commit_records(&mut records, of, way));
+        }
+        records.settle(&mut held.lookup, &image.lookup);
         let took = started.elapsed();
         ensure!(failures.is_empty(), "{failures:?}");
         // What the kernel says, not what was asked of it.
         let inside = dataplane.read()?.lookup.len();
         ensure!(inside == image.lookup.len(), "{inside} records are in");
-        figure.trials.push(f64::from(records) / took.as_secs_f64());
+        figure.trials.push(f64::from(count) / took.as_secs_f64());
         dataplane.unload(|_| None)?;
     }
     Ok(figure)

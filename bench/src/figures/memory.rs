@@ -1,16 +1,18 @@
 //! Memory of the kernel's tables and of the agent.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::fd::{AsFd, AsRawFd},
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aya::{
     EbpfLoader,
-    maps::{Map, MapData},
+    maps::{IterableMap as _, Map, MapData},
 };
-use dataplane_user::dataplane::{OBJECT, layout};
+use dataplane_user::dataplane::{OBJECT, layout, lookups::Lookups};
 use xtask::lab::interrupted;
 
 use super::{Figure, Plan, Unit, tables};
@@ -18,7 +20,7 @@ use super::{Figure, Plan, Unit, tables};
 /// The table of the IPv4 lookup records.
 pub const LOOKUP: &str = "LOOKUP";
 
-/// Memory of the table of lookup records at every size, full or not: it is there from the start.
+/// Memory of the table of lookup records at every size, when it has them all.
 pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for records in &plan.records {
@@ -39,7 +41,7 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Bytes that each table takes in the kernel, as it tells itself, with so much room for records.
+/// Bytes that each table takes in the kernel, as it tells itself, with so many lookup records.
 ///
 /// Kernels before 6.4 count only keys and values.
 pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
@@ -47,15 +49,49 @@ pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
     for name in layout::SIZED {
         loader.map_max_entries(name, lookup_capacity);
     }
-    let ebpf = loader
+    let mut ebpf = loader
         .load(OBJECT)
         .context("the object with the programs")?;
+    let mut lookups = Lookups::take(&mut ebpf)?;
+    let records = {
+        let mut table = lookups.v4();
+        table.reserve(lookup_capacity.into())?;
+        locked(table.writer().memory().map().map())?
+    };
     let bytes = layout::MAPS.into_iter().map(|name| {
+        match name {
+            LOOKUP => return Ok((name, records)),
+            "LOOKUP6" => return Ok((name, locked(lookups.v6_mut().map())?)),
+            _ => {}
+        }
         let map = ebpf.map(name).with_context(|| format!("no map {name}"))?;
         let map = data(map).with_context(|| format!("map {name} is of no known kind"))?;
         Ok((name, locked(map)?))
     });
     bytes.collect()
+}
+
+/// Bytes that the maps of a process take in the kernel; each counts once, however often it is open.
+pub(super) fn of_maps(pid: u32) -> Result<u64> {
+    let folder = format!("/proc/{pid}/fdinfo");
+    let mut maps = BTreeMap::new();
+    for entry in fs::read_dir(&folder).with_context(|| folder.clone())? {
+        // A descriptor may be closed meanwhile.
+        let Ok(text) = fs::read_to_string(entry?.path()) else {
+            continue;
+        };
+        if let (Some(id), Some(bytes)) = (field(&text, "map_id"), field(&text, "memlock")) {
+            maps.insert(id, bytes);
+        }
+    }
+    ensure!(!maps.is_empty(), "process {pid} has no maps");
+    Ok(maps.values().sum())
+}
+
+/// Bytes that all tables take that has next to no room for records.
+pub(super) fn without_records() -> Result<u64> {
+    const LEAST: u32 = 1024;
+    Ok(of_tables(LEAST)?.iter().map(|(_, bytes)| bytes).sum())
 }
 
 /// What every kind of our maps has.
@@ -77,7 +113,7 @@ const fn data(map: &Map) -> Option<&MapData> {
 }
 
 /// `memlock` of a map.
-fn locked(map: &MapData) -> Result<u64> {
+pub fn locked(map: &MapData) -> Result<u64> {
     let file = format!("/proc/self/fdinfo/{}", map.fd().as_fd().as_raw_fd());
     let text = fs::read_to_string(&file).context(file)?;
     field(&text, "memlock").context("the kernel does not tell the memory of a map")
@@ -92,7 +128,8 @@ pub(super) struct Process {
     pub(super) peak: u64,
 }
 
-/// Memory of a process.
+/// Memory of a process. What it has mapped of the kernel's tables is no memory of its own: it is in
+/// [`of_maps`], and not in `now`. The peak cannot be told apart.
 pub(super) fn of_process(pid: u32) -> Result<Process> {
     let read = |file: &str, name: &str| {
         let path = format!("/proc/{pid}/{file}");
@@ -101,9 +138,65 @@ pub(super) fn of_process(pid: u32) -> Result<Process> {
         Ok::<_, anyhow::Error>(kilobytes * 1024)
     };
     Ok(Process {
-        now: read("smaps_rollup", "Pss")?,
+        now: own_share(pid)?,
         peak: read("status", "VmHWM")?,
     })
+}
+
+/// The same once it has stayed the same for two seconds, or after half a minute: what a change leaves
+/// behind is given back when its answer has been sent.
+pub(super) fn at_rest(pid: u32) -> Result<Process> {
+    let mut process = of_process(pid)?;
+    let mut unchanged = 0;
+    for _ in 0..LOOKS {
+        if unchanged == LOOKS_AT_REST {
+            break;
+        }
+        interrupted()?;
+        std::thread::sleep(BETWEEN_LOOKS);
+        let later = of_process(pid)?;
+        let same = later.now.abs_diff(process.now) < AT_REST;
+        unchanged = if same { unchanged + 1 } else { 0 };
+        process = later;
+    }
+    Ok(process)
+}
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// Thirty seconds, and two.
+const LOOKS: u32 = 150;
+const LOOKS_AT_REST: u32 = 10;
+/// Bytes by which a process at rest changes.
+const AT_REST: u64 = 128 << 10;
+
+/// Bytes that the machine has for programs to come.
+pub(super) fn of_machine() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("/proc/meminfo")?;
+    let kilobytes = field(&text, "MemAvailable").context("no MemAvailable in /proc/meminfo")?;
+    Ok(kilobytes * 1024)
+}
+
+/// Proportional share of all that is mapped but maps of the kernel, bytes.
+fn own_share(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/smaps");
+    let text = fs::read_to_string(&path).context(path)?;
+    Ok(shares(&text) * 1024)
+}
+
+/// The same of the text of `smaps`, KiB.
+fn shares(text: &str) -> u64 {
+    let mut sum = 0;
+    let mut is_table = false;
+    for line in text.lines() {
+        let first = line.split(' ').next().unwrap_or_default();
+        // A mapping begins with its addresses; all other lines are fields.
+        if !first.ends_with(':') {
+            is_table = line.contains("bpf-map");
+        } else if !is_table && first == "Pss:" {
+            sum += field(line, "Pss").unwrap_or(0);
+        }
+    }
+    sum
 }
 
 /// The number behind `NAME:` in a file of /proc.
@@ -134,6 +227,14 @@ mod tests {
         assert_eq!(field(text, "Pss"), Some(1234));
         assert_eq!(field(text, "memlock"), Some(5_242_880));
         assert_eq!(field(text, "Rss"), None);
+    }
+
+    #[test]
+    fn a_mapped_table_is_no_memory_of_the_process() {
+        let text = "5581-5582 r-xp 0000 08:01 42 /usr/bin/nved\nRss: 9 kB\nPss:   10 kB\nPss_Dirty: 3 kB\n\
+            7f00-7f01 rw-s 0000 00:0f 1 anon_inode:bpf-map\nPss:  500 kB\n\
+            7f02-7f03 rw-p 0000 00:00 0 \nPss:   7 kB\nVmFlags: rd wr\n";
+        assert_eq!(shares(text), 17);
     }
 
     #[test]

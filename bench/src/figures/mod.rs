@@ -6,14 +6,18 @@ use std::{collections::BTreeMap, fmt};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+mod driven;
 pub mod first_packet;
+pub mod half_updates;
 pub mod load_rate;
 pub mod memory;
 pub mod per_packet;
 pub mod policy;
 mod product;
+mod rewriting;
 mod tables;
 mod test_run;
+mod walks;
 
 /// One figure under one set of conditions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +82,8 @@ pub struct Plan {
     pub policy_trials: u32,
     /// Packets of one trial of the time per packet.
     pub packets: u32,
+    /// Packets that are looked at for half an update.
+    pub watched: u64,
     /// Seed of whatever is random.
     pub seed: u64,
 }
@@ -92,6 +98,7 @@ impl Plan {
             trials: 3,
             policy_trials: 1,
             packets: 4096,
+            watched: 1_000_000,
             seed,
         }
     }
@@ -100,11 +107,12 @@ impl Plan {
     pub fn full(seed: u64) -> Self {
         Self {
             records: vec![1024, 65_536, 1 << 20, 1 << 23],
-            policies: vec![65_536, 1 << 20],
+            policies: vec![65_536, 1 << 20, 1 << 23],
             destinations: 100_000,
             trials: 5,
             policy_trials: 2,
-            packets: 32_768,
+            packets: 16_384,
+            watched: 100_000_000,
             seed,
         }
     }
@@ -144,6 +152,7 @@ const LOOK_EVERY: usize = 1 << 16;
 pub fn measure(plan: &Plan, mut done: impl FnMut(Vec<Figure>) -> Result<()>) -> Result<()> {
     for group in [
         per_packet::measure,
+        half_updates::measure,
         load_rate::measure,
         memory::measure,
         policy::measure,

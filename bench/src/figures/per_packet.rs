@@ -3,7 +3,8 @@
 //! A call of `BPF_PROG_TEST_RUN` repeats one packet, and a packet that was encapsulated once cannot
 //! be encapsulated again. So each packet has a call of its own: another key each time, and between
 //! two runs the kernel's own work, as between two packets of a device. What is dropped stays as it
-//! was, and is repeated in a loop as well: that is the time with everything at hand.
+//! was, and is repeated in a loop as well: that is the time with everything at hand. At XDP a driver
+//! gives a program other packets within one call: see [`super::driven`].
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -18,10 +19,11 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use xtask::lab::interrupted;
 
 use super::{
-    Figure, Plan, Unit, tables,
+    Figure, Plan, Unit, driven, rewriting, tables,
     test_run::{self, Hook},
+    walks::{WALKS, Walk},
 };
-use crate::scenario::{Keys, Refusal, Work};
+use crate::scenario::{Keys, Work};
 
 /// Runs of a packet in a loop.
 const REPEAT: u32 = 1 << 20;
@@ -32,14 +34,18 @@ const HOT: u32 = 1024;
 pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for records in &plan.records {
-        let bench = Bench::load(*records)?;
-        for hook in Hook::ALL {
-            for walk in &WALKS {
-                for keys in walk.keys {
-                    figures.push(bench.one_by_one(plan, hook, walk, *keys)?);
-                }
-                if matches!(walk.work, Work::Drop(_)) {
-                    figures.push(bench.in_a_loop(plan, hook, walk)?);
+        let mut bench = Bench::load(*records)?;
+        for rewrites in [false, true] {
+            if rewrites {
+                rewriting::give_pas(&mut bench.maps, *records)?;
+            }
+            for hook in Hook::ALL {
+                bench.walks(plan, hook, rewrites, &mut figures)?;
+            }
+            let works = driven::WORKS.into_iter();
+            for work in works.filter(|work| work.rewrites() == rewrites) {
+                for keys in [Keys::OneHot, Keys::Uniform] {
+                    figures.push(bench.driven(plan, work, keys)?);
                 }
             }
         }
@@ -47,70 +53,10 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// A way through a program, and the packet that takes it.
-struct Walk {
-    work: Work,
-    direction: Direction,
-    /// Patterns that make a difference.
-    keys: &'static [Keys],
-    /// The frame for record `k` of so many.
-    frame: fn(k: u32, records: u32) -> Vec<u8>,
-}
-
-const ALL_KEYS: &[Keys] = &[Keys::OneHot, Keys::ThousandHot, Keys::Uniform];
-
-const WALKS: [Walk; 6] = [
-    Walk {
-        work: Work::Encap,
-        direction: Direction::Egress,
-        keys: ALL_KEYS,
-        frame: |k, _| sent(tables::CA, tables::FIRST + k),
-    },
-    Walk {
-        work: Work::Decap,
-        direction: Direction::Ingress,
-        keys: ALL_KEYS,
-        frame: |k, _| {
-            let from = tables::FIRST + k;
-            tables::tunnelled(k, &sent(from, tables::CA))
-        },
-    },
-    Walk {
-        work: Work::SameHost,
-        direction: Direction::Egress,
-        keys: &[Keys::OneHot],
-        frame: |_, _| sent(tables::CA, tables::NEIGHBOUR_CA),
-    },
-    Walk {
-        work: Work::Drop(Refusal::SpoofMac),
-        direction: Direction::Egress,
-        keys: &[Keys::OneHot],
-        frame: |k, _| tables::frame(tables::mac(0), tables::CA, tables::FIRST + k),
-    },
-    Walk {
-        work: Work::Drop(Refusal::SpoofCa),
-        direction: Direction::Egress,
-        keys: &[Keys::OneHot],
-        frame: |k, _| tables::frame(tables::mac(tables::CA), tables::CA + 100, tables::FIRST + k),
-    },
-    Walk {
-        work: Work::Drop(Refusal::NoLookupRecord),
-        direction: Direction::Egress,
-        keys: ALL_KEYS,
-        // Behind the last record there is none.
-        frame: |k, records| sent(tables::CA, tables::FIRST + records + k),
-    },
-];
-
-fn sent(from: u32, to: u32) -> Vec<u8> {
-    tables::frame(tables::mac(from), from, to)
-}
-
 /// The loaded programs over tables of one size.
 struct Bench {
     ebpf: Ebpf,
-    /// Hold the tables' content.
-    _maps: Maps,
+    maps: Maps,
     records: u32,
 }
 
@@ -135,26 +81,66 @@ impl Bench {
         tables::fill(&mut maps, &tables::image(records))?;
         Ok(Self {
             ebpf,
-            _maps: maps,
+            maps,
             records,
         })
+    }
+
+    fn walks(
+        &self,
+        plan: &Plan,
+        hook: Hook,
+        rewrites: bool,
+        figures: &mut Vec<Figure>,
+    ) -> Result<()> {
+        for walk in WALKS.iter().filter(|walk| walk.work.rewrites() == rewrites) {
+            for keys in walk.keys {
+                figures.push(self.one_by_one(plan, hook, walk, *keys)?);
+            }
+            if matches!(walk.work, Work::Drop(_)) {
+                figures.push(self.in_a_loop(plan, hook, walk)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Other packets within one call.
+    fn driven(&self, plan: &Plan, work: Work, keys: Keys) -> Result<Figure> {
+        let direction = if matches!(work, Work::Decap | Work::RewriteIn) {
+            Direction::Ingress
+        } else {
+            Direction::Egress
+        };
+        let name = program_name(Hook::Xdp, direction);
+        let program = self.ebpf.program(&name).context(name)?;
+        let program = <&Xdp>::try_from(program)?.fd()?;
+        let mut figure = self
+            .figure(Hook::Xdp, work, keys)?
+            .with("method", test_run::DRIVEN);
+        figure.trials = driven::added(plan, program, (work, keys, self.records))
+            .with_context(|| format!("{work:?}, driven"))?;
+        Ok(figure)
     }
 
     /// Each packet in a call of its own, beside the empty program.
     fn one_by_one(&self, plan: &Plan, hook: Hook, walk: &Walk, keys: Keys) -> Result<Figure> {
         let mut random = SmallRng::seed_from_u64(plan.seed);
-        let records = tables::remotes(self.records);
+        let records = if walk.work.rewrites() {
+            rewriting::with_pa(self.records)
+        } else {
+            tables::remotes(self.records)
+        };
         let empty = test_run::empty(hook)?;
         let program = self.program(hook, walk.direction)?;
         let mut figure = self
-            .figure(hook, walk, keys)?
+            .figure(hook, walk.work, keys)?
             .with("method", "one packet a call");
         // The first one warms the code up and does not count; its packets are others, so the tables stay cold.
         for trial in 0..=plan.trials {
             interrupted()?;
             let mut frame = || (walk.frame)(key(&mut random, keys, records), records);
             let frames: Vec<_> = (0..plan.packets).map(|_| frame()).collect();
-            let more = test_run::difference(program.as_fd(), &empty, &frames, code(hook, walk))
+            let more = test_run::difference(program.as_fd(), &empty, &frames, walk.code(hook))
                 .with_context(|| format!("{:?} at {}", walk.work, hook.as_str()))?;
             if trial > 0 {
                 figure.trials.push(more);
@@ -169,9 +155,9 @@ impl Bench {
         let empty = test_run::empty(hook)?;
         let program = self.program(hook, walk.direction)?;
         let mut figure = self
-            .figure(hook, walk, Keys::OneHot)?
+            .figure(hook, walk.work, Keys::OneHot)?
             .with("method", "loop");
-        let wanted = code(hook, walk);
+        let wanted = walk.code(hook);
         for trial in 0..=plan.trials {
             interrupted()?;
             let [ran, nothing] =
@@ -187,16 +173,16 @@ impl Bench {
         Ok(figure)
     }
 
-    fn figure(&self, hook: Hook, walk: &Walk, keys: Keys) -> Result<Figure> {
+    fn figure(&self, hook: Hook, work: Work, keys: Keys) -> Result<Figure> {
         Ok(Figure::new("ns-per-packet", Unit::Nanoseconds)
             .with("hook", hook.as_str())
-            .with("work", word(&walk.work)?)
+            .with("work", word(&work)?)
             .with("keys", word(&keys)?)
             .with("records", self.records))
     }
 
     fn program(&self, hook: Hook, direction: Direction) -> Result<OwnedFd> {
-        let name = format!("nve_{}_{}", hook.as_str(), direction.as_str());
+        let name = program_name(hook, direction);
         let program = self.ebpf.program(&name).context(name)?;
         let fd = match hook {
             Hook::Xdp => <&Xdp>::try_from(program)?.fd()?,
@@ -206,11 +192,8 @@ impl Bench {
     }
 }
 
-fn code(hook: Hook, walk: &Walk) -> u32 {
-    match walk.work {
-        Work::Drop(_) => hook.drops(),
-        Work::Encap | Work::Decap | Work::EncapDecap | Work::SameHost => hook.redirects(),
-    }
+fn program_name(hook: Hook, direction: Direction) -> String {
+    format!("nve_{}_{}", hook.as_str(), direction.as_str())
 }
 
 fn key(random: &mut SmallRng, keys: Keys, records: u32) -> u32 {

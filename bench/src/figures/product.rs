@@ -3,13 +3,13 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use dataplane_common::abi::lookup::LookupKey;
-use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::Lookups};
+use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::look::Look};
 use xtask::lab::{
     BPFFS, Netns, Nve, NveSpec, Proc, TempDir, interrupted, output, unique, wait_until,
 };
@@ -31,31 +31,50 @@ pub(super) struct Product {
 }
 
 impl Product {
-    /// Starts an agent without a policy, and writes one with so many records, those that follow
-    /// from its port and its gateway among them.
+    /// Starts an agent with a port, and writes a file of records, so many with those that follow from
+    /// its port and its gateway.
     pub(super) fn start(records: u32) -> Result<Self> {
         let netns = host()?;
         let dir = TempDir::new("figures")?;
-        write_policy(&dir.path().join(POLICY), tables::remotes(records))?;
+        let (head, rest) = (dir.path().join(HEAD_FILE), dir.path().join(POLICY));
+        write_file(&head, |file| {
+            write_head(file, "full", r#"{"interface":"vp0"}"#)
+        })?;
+        write_file(&rest, |file| write_records(file, tables::remotes(records)))?;
         let pin = PathBuf::from(BPFFS).join(unique("figures"));
         let mut spec = NveSpec::new("host-a", "tc", dir.path(), pin);
         let capacity = records.max(tables::DEFAULT_CAPACITY);
         spec.flags = vec!["--lookup-capacity".to_owned(), capacity.to_string()];
-        Ok(Self {
+        let product = Self {
             nve: Nve::start_with(&netns, spec)?,
             netns,
             dir,
             records,
-        })
+        };
+        product.apply_file(HEAD_FILE)?;
+        product.ready()?;
+        Ok(product)
     }
 
-    /// Applies the policy; how long until `nvectl` says that it is done.
-    pub(super) fn apply(&self) -> Result<Duration> {
-        let file = self.dir.path().join(POLICY);
+    fn apply_file(&self, name: &str) -> Result<Duration> {
+        let file = self.dir.path().join(name);
         let mut apply = self.nve.spec().client()?;
         let started = Instant::now();
         output(apply.args(["apply", "-f"]).arg(file), LIMIT)?.success()?;
-        let took = started.elapsed();
+        Ok(started.elapsed())
+    }
+
+    /// Waits until the status says that all is ready.
+    fn ready(&self) -> Result<()> {
+        wait_until("a status without conditions", LIMIT, || {
+            let status = output(self.nve.spec().client()?.arg("status"), LIMIT)?;
+            Ok((status.code() == 0).then_some(()))
+        })
+    }
+
+    /// Applies the records; how long until `nvectl` says that it is done.
+    pub(super) fn apply(&self) -> Result<Duration> {
+        let took = self.apply_file(POLICY)?;
         ensure!(
             self.enforced(),
             "the policy is applied, and its last record is not in LOOKUP:\n{}",
@@ -81,10 +100,7 @@ impl Product {
         })?;
         ended?;
         let enforced = started.elapsed();
-        wait_until("a status without conditions", LIMIT, || {
-            let status = output(self.nve.spec().client()?.arg("status"), LIMIT)?;
-            Ok((status.code() == 0).then_some(()))
-        })?;
+        self.ready()?;
         let ready = started.elapsed();
         self.unload()?;
         proc.wait(LIMIT)?.success()?;
@@ -109,10 +125,11 @@ impl Product {
             rdid: RDID,
             ca: ca.to_be_bytes().into(),
         };
-        Lookups::pinned(&pins).is_ok_and(|lookups| lookups.get(&last).is_ok())
+        Look::pinned(&pins).is_ok_and(|tables| tables.get(&last).is_ok())
     }
 }
 
+const HEAD_FILE: &str = "head.ndjson";
 const POLICY: &str = "policy.ndjson";
 
 /// A namespace with an uplink, its neighbour, and a device for the port.
@@ -141,10 +158,9 @@ const HEAD: &str = r#"{"apiVersion":"nve/v1","kind":"Host","metadata":{"name":"h
 "#;
 
 /// One JSON document a line: the only form of a file that may be larger than 64 MiB.
-fn write_policy(path: &std::path::Path, records: u32) -> Result<()> {
+fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    write_head(&mut file, "full", r#"{"interface":"vp0"}"#)?;
-    write_records(&mut file, records)?;
+    write(&mut file)?;
     Ok(file.flush()?)
 }
 

@@ -7,32 +7,16 @@
 use std::net::Ipv4Addr;
 
 use anyhow::Result;
-use aya::maps::lpm_trie::Key;
 use dataplane_common::{
-    abi::{
-        config::Config,
-        lookup::{LookupEntry, LookupKey, LookupRecord},
-        port_ca::PortCaKey,
-        route,
-        underlay::NextHop,
-        vport::{LocalPortKey, Vport},
-        vsid::VirtualSubnet,
-    },
+    abi::lookup::{LookupKey, LookupRecord},
     id::{Address, Mac},
 };
-use dataplane_user::{
-    dataplane::maps::Maps,
-    policy::table_image::{Prefix, TableImage},
-};
-use ipnet::Ipv4Net;
-use xtask::lab::interrupted;
+use dataplane_user::{dataplane::maps::Maps, policy::table_image::TableImage};
 
-use super::LOOK_EVERY;
+use crate::tables::{self, Port, Station, Uplink, VSID};
 
-/// The VSID.
-const VSID: u32 = 6001;
 /// The device that test runs come from: the loopback, which is there in every namespace.
-const SENDER: u32 = 1;
+pub(super) const SENDER: u32 = 1;
 /// Device of the second port, and the underlay's: keys only.
 const NEIGHBOUR: u32 = 12;
 const UPLINK: u32 = 2;
@@ -44,12 +28,14 @@ pub(super) const FIRST: u32 = 0x0A01_0000;
 /// Capacity of `LOOKUP` that `nved` takes when none is set.
 pub(super) const DEFAULT_CAPACITY: u32 = 65_536;
 /// Other hosts at most.
-const HOSTS: u32 = 1024;
+pub(super) const HOSTS: u32 = 1024;
 /// Records of this host's own ports.
 const LOCAL: u32 = 2;
-const OUR_PA: u32 = 0xC000_0201;
-const FIRST_PA: u32 = 0xC612_0000;
-const RDID: u32 = 1;
+/// Index of our own PA, and of those of the other hosts.
+const HERE: u32 = 1;
+const FIRST_HOST: u32 = 2;
+pub(super) const OUR_PA: u32 = 0xC000_0201;
+pub(super) const FIRST_PA: u32 = 0xC612_0000;
 
 /// MAC of the VM with this CA.
 pub(super) fn mac(ca: u32) -> Mac {
@@ -65,31 +51,17 @@ pub(super) fn remotes(records: u32) -> u32 {
 /// The host's tables with so many records, [`remotes`] of them of other hosts.
 pub(super) fn image(records: u32) -> TableImage {
     let records = remotes(records);
-    let mut image = TableImage {
-        config: Config::DEFAULT,
-        ..TableImage::default()
-    };
+    let mut image = TableImage::default();
     image.local_pas.insert(address(OUR_PA));
-    let routes = route::of_domain(RDID);
-    let subnet = VirtualSubnet {
-        rdid: RDID,
-        flags: 0,
-        routes,
-    };
-    image.subnets.insert(VSID, subnet);
-    let prefix = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
-    let on_link = LookupRecord {
-        flags: LookupRecord::ON_LINK,
-        ..LookupRecord::negative(VSID)
-    };
-    let prefix = Prefix::new(routes, prefix.into());
-    image.routes.insert(prefix, on_link);
-    hop(&mut image, 1, OUR_PA);
+    image.config.pas = [address(OUR_PA), Address::UNSPECIFIED];
+    tables::subnet(&mut image, VSID, (Ipv4Addr::new(10, 0, 0, 0), 8));
+    image.underlay.insert(HERE, hop(OUR_PA));
     for host in 0..HOSTS.min(records) {
-        hop(&mut image, 2 + host, FIRST_PA + host);
+        let (index, pa) = (FIRST_HOST + host, FIRST_PA + host);
+        image.underlay.insert(index, hop(pa));
     }
-    port(&mut image, 1, SENDER, CA);
-    port(&mut image, 2, NEIGHBOUR, NEIGHBOUR_CA);
+    tables::port(&mut image, &port(1, SENDER, CA), HERE);
+    tables::port(&mut image, &port(2, NEIGHBOUR, NEIGHBOUR_CA), HERE);
     image.lookup.extend((0..records).map(remote));
     image
 }
@@ -99,7 +71,7 @@ pub(super) fn remote(k: u32) -> (LookupKey, LookupRecord) {
     let ca = FIRST + k;
     let record = LookupRecord {
         vsid: VSID,
-        pa_index: 2 + k % HOSTS,
+        pa_index: FIRST_HOST + k % HOSTS,
         ifindex: 0,
         mac: mac(ca),
         flags: 0,
@@ -107,85 +79,44 @@ pub(super) fn remote(k: u32) -> (LookupKey, LookupRecord) {
     (key(ca), record)
 }
 
-fn key(ca: u32) -> LookupKey {
-    LookupKey {
-        rdid: RDID,
-        ca: address(ca),
-    }
+pub(super) fn key(ca: u32) -> LookupKey {
+    tables::key(address(ca))
 }
 
-const fn address(ip: u32) -> Address {
+pub(super) const fn address(ip: u32) -> Address {
     Address::v4(ip.to_be_bytes())
 }
 
-fn hop(image: &mut TableImage, index: u32, pa: u32) {
-    let mut hop = NextHop::unrouted(address(pa), address(OUR_PA));
-    hop.ifindex = UPLINK;
-    hop.state = NextHop::RESOLVED;
-    hop.path_mtu = 1600;
-    hop.src_mac = mac(OUR_PA);
-    hop.dst_mac = mac(pa);
-    image.underlay.insert(index, hop);
+/// How the host reaches a PA.
+pub(super) fn hop(pa: u32) -> dataplane_common::abi::underlay::NextHop {
+    let station = |pa| Station {
+        pa: address(pa),
+        mac: mac(pa),
+    };
+    let uplink = Uplink {
+        own: station(OUR_PA),
+        ifindex: UPLINK,
+        mtu: 1600,
+    };
+    uplink.hop(station(pa))
 }
 
-fn port(image: &mut TableImage, slot: u32, ifindex: u32, ca: u32) {
-    let vport = Vport {
+/// A port of the host.
+pub(super) fn port(slot: u32, ifindex: u32, ca: u32) -> Port {
+    Port {
         slot,
-        rdid: RDID,
-        vsid: VSID,
-        routes: route::of_domain(RDID),
-        mtu: 1500,
-        mac: mac(ca),
-        gateway_mac: mac(0x0A00_0001),
-        cas: [address(ca), Address::UNSPECIFIED],
-        ..Vport::default()
-    };
-    image.vports.insert(ifindex, vport);
-    let own = address(ca);
-    image.port_cas.insert(PortCaKey { slot, ca: own });
-    let local = LocalPortKey::new(VSID, mac(ca));
-    image.local_ports.insert(local, ifindex);
-    let record = LookupRecord {
-        vsid: VSID,
-        pa_index: 1,
         ifindex,
         mac: mac(ca),
-        flags: LookupRecord::LOCAL,
-    };
-    image.lookup.insert(key(ca), record);
+        ca: address(ca),
+        gateway: mac(0x0A00_0001),
+        flags: 0,
+        pa: None,
+    }
 }
 
 /// Writes the image into maps, and devices for the redirects of XDP.
 pub(super) fn fill(maps: &mut Maps, image: &TableImage) -> Result<()> {
-    maps.config.set(0, image.config, 0)?;
-    for (index, hop) in &image.underlay {
-        maps.underlay.set(*index, hop, 0)?;
-    }
-    for pa in &image.local_pas {
-        maps.local_pas.insert(pa, 0, 0)?;
-    }
-    for (number, (key, record)) in image.lookup.iter().enumerate() {
-        if number.is_multiple_of(LOOK_EVERY) {
-            interrupted()?;
-        }
-        maps.lookup.insert(key, LookupEntry::from(*record))?;
-    }
-    for (prefix, record) in &image.routes {
-        maps.routes
-            .insert(&Key::new(prefix.bits, prefix.key), record, 0)?;
-    }
-    for key in &image.port_cas {
-        maps.port_cas.insert(key, 0, 0)?;
-    }
-    for (ifindex, vport) in &image.vports {
-        maps.vports.insert(ifindex, vport, 0)?;
-    }
-    for (key, ifindex) in &image.local_ports {
-        maps.local_ports.insert(key, ifindex, 0)?;
-    }
-    for (vsid, subnet) in &image.subnets {
-        maps.subnets.insert(vsid, subnet, 0)?;
-    }
+    tables::write(maps, image)?;
     // The device behind a key need only be there: test runs carry no redirect out.
     for ifindex in image.vports.keys().chain([&UPLINK]) {
         maps.tx_ports.insert(*ifindex, SENDER, None, 0)?;
@@ -195,7 +126,12 @@ pub(super) fn fill(maps: &mut Maps, image: &TableImage) -> Result<()> {
 
 /// A UDP frame of the shortest length (60 bytes) from one CA to another, `src` as its source MAC.
 pub(super) fn frame(src: Mac, from: u32, to: u32) -> Vec<u8> {
-    let mut frame = [mac(to).0, src.0].concat();
+    frame_to((mac(to), src), from, to)
+}
+
+/// The same with both MACs, destination first.
+pub(super) fn frame_to((dst, src): (Mac, Mac), from: u32, to: u32) -> Vec<u8> {
+    let mut frame = [dst.0, src.0].concat();
     frame.extend([8, 0]);
     frame.extend(ipv4(17, 46, from, to));
     // Ports 4000 and 5000, 26 bytes, no checksum.

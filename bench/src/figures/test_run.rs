@@ -11,6 +11,9 @@ use std::{
 
 use anyhow::{Context, Result};
 
+/// The parameter `method` of [`super::driven`].
+pub(super) const DRIVEN: &str = "driver, independent keys";
+
 /// Where a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hook {

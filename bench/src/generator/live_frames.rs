@@ -4,7 +4,7 @@
 //! A call costs some 28 ms before its first frame, and its time shows only when it is over. So there is
 //! one call for a whole measurement, with a number of frames that it never reaches, and a signal ends it.
 
-mod program;
+pub(crate) mod program;
 mod signal;
 
 use std::{

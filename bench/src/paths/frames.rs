@@ -15,8 +15,8 @@ use super::{
     topology::{FIRST_KEY, HOST_A, HOST_B, MAC_A, MAC_B, MAC_HOST_A, MAC_HOST_B, TENANT_A},
 };
 
-/// VSID of the tenants' subnet.
-pub const VSID: u32 = 6001;
+pub use crate::tables::VSID;
+
 /// UDP ports of all frames: discard (RFC 863), which nobody asks for.
 const PORT: u16 = 9;
 const ETHER_LEN: u16 = 14;

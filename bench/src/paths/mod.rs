@@ -93,8 +93,12 @@ impl From<anyhow::Error> for Absence {
 /// Builds a path for a scenario.
 pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
     match path {
-        PathName::NveXdp => nve::build(Hook::Xdp, scenario),
-        PathName::NveTc => nve::build(Hook::Tc, scenario),
+        PathName::NveXdp | PathName::NveXdpOneThread | PathName::NveXdpStill => {
+            nve::build(Hook::Xdp, scenario)
+        }
+        PathName::NveTc | PathName::NveTcOneThread | PathName::NveTcStill => {
+            nve::build(Hook::Tc, scenario)
+        }
         PathName::TwinXdp => twin::build(Hook::Xdp, scenario),
         PathName::TwinTc => twin::build(Hook::Tc, scenario),
         PathName::Veth => veth::build(scenario),
@@ -133,8 +137,8 @@ fn open_gates(hook: Hook, scenario: &Scenario, topology: &topology::Topology) ->
     // Answers come to the first tenant in the same way.
     topology::take_frames(&topology.tenant_a, "a0")?;
     match scenario.work {
-        Work::Encap => topology::take_frames(&topology.host_b, "eth0"),
-        Work::Decap | Work::EncapDecap | Work::SameHost => {
+        Work::Encap | Work::RewriteOut => topology::take_frames(&topology.host_b, "eth0"),
+        Work::Decap | Work::EncapDecap | Work::RewriteIn | Work::RewriteOutIn | Work::SameHost => {
             topology::take_frames(&topology.tenant_b, "b0")
         }
         Work::Drop(_) => Ok(()),

@@ -6,7 +6,9 @@ use xtask::lab::Netns;
 use super::{
     Frames, Place,
     frames::{Datagram, KeyAt, encapsulated},
-    topology::{Hosts, MAC_A, MAC_B, TENANT_A, TENANT_B, Topology},
+    topology::{
+        FIRST_PA, Hosts, MAC_A, MAC_B, MAC_HOST_A, MAC_HOST_B, PA_B, TENANT_A, TENANT_B, Topology,
+    },
 };
 use crate::scenario::{Refusal, Scenario, Work};
 
@@ -56,16 +58,22 @@ impl Work {
     pub fn hosts(self) -> Hosts {
         match self {
             Self::SameHost => Hosts::One,
-            Self::Encap | Self::Decap | Self::EncapDecap | Self::Drop(_) => Hosts::Two,
+            Self::Encap
+            | Self::Decap
+            | Self::EncapDecap
+            | Self::RewriteOut
+            | Self::RewriteIn
+            | Self::RewriteOutIn
+            | Self::Drop(_) => Hosts::Two,
         }
     }
 
     /// What hosts do with a packet, in its order; nothing when the first one drops it.
     pub fn hops(self) -> &'static [Hop] {
         match self {
-            Self::Encap => &[ENCAP],
-            Self::Decap => &[DECAP],
-            Self::EncapDecap => &[ENCAP, DECAP],
+            Self::Encap | Self::RewriteOut => &[ENCAP],
+            Self::Decap | Self::RewriteIn => &[DECAP],
+            Self::EncapDecap | Self::RewriteOutIn => &[ENCAP, DECAP],
             Self::SameHost => &[LOCAL],
             Self::Drop(_) => &[],
         }
@@ -74,9 +82,9 @@ impl Work {
     /// The way of answers, on the same hosts: our programs have it, so their twins do.
     pub fn hops_back(self) -> &'static [Hop] {
         match self {
-            Self::Encap => const { &[ENCAP.back()] },
-            Self::Decap => const { &[DECAP.back()] },
-            Self::EncapDecap => const { &[ENCAP.back(), DECAP.back()] },
+            Self::Encap | Self::RewriteOut => const { &[ENCAP.back()] },
+            Self::Decap | Self::RewriteIn => const { &[DECAP.back()] },
+            Self::EncapDecap | Self::RewriteOutIn => const { &[ENCAP.back(), DECAP.back()] },
             Self::SameHost => const { &[LOCAL.back()] },
             Self::Drop(_) => &[],
         }
@@ -86,8 +94,13 @@ impl Work {
 /// The first device that packets reach: `(host is b, device)`.
 pub fn entrance(work: Work) -> (bool, &'static str) {
     match work {
-        Work::Decap => (true, "eth0"),
-        Work::Encap | Work::EncapDecap | Work::SameHost | Work::Drop(_) => (false, "a1"),
+        Work::Decap | Work::RewriteIn => (true, "eth0"),
+        Work::Encap
+        | Work::EncapDecap
+        | Work::RewriteOut
+        | Work::RewriteOutIn
+        | Work::SameHost
+        | Work::Drop(_) => (false, "a1"),
     }
 }
 
@@ -95,7 +108,18 @@ pub fn entrance(work: Work) -> (bool, &'static str) {
 pub fn frames(scenario: &Scenario) -> Frames {
     let to_b = Datagram::to_b(scenario.frame);
     match scenario.work {
-        Work::Encap | Work::EncapDecap | Work::SameHost => to_b.frames(),
+        Work::Encap | Work::EncapDecap | Work::RewriteOut | Work::RewriteOutIn | Work::SameHost => {
+            to_b.frames()
+        }
+        Work::RewriteIn => Datagram {
+            src_mac: MAC_HOST_A,
+            dst_mac: MAC_HOST_B,
+            dst: PA_B,
+            key_at: KeyAt::Src,
+            first_key: FIRST_PA,
+            ..to_b
+        }
+        .frames(),
         Work::Decap => encapsulated(
             Datagram {
                 src_mac: MAC_A,
@@ -141,17 +165,19 @@ pub fn places(topology: Topology, work: Work) -> (Place, Place, Vec<Netns>) {
     let a = |netns| place(netns, "a0", Some(TENANT_A));
     let b = |netns| place(netns, "b0", Some(TENANT_B));
     match work {
-        Work::Encap => (
+        Work::Encap | Work::RewriteOut => (
             a(tenant_a),
             place(host_b, "eth0", None),
             vec![host_a, tenant_b],
         ),
-        Work::Decap => (
+        Work::Decap | Work::RewriteIn => (
             place(host_a, "eth0", None),
             b(tenant_b),
             vec![tenant_a, host_b],
         ),
-        Work::EncapDecap | Work::SameHost => (a(tenant_a), b(tenant_b), vec![host_a, host_b]),
+        Work::EncapDecap | Work::RewriteOutIn | Work::SameHost => {
+            (a(tenant_a), b(tenant_b), vec![host_a, host_b])
+        }
         Work::Drop(_) => (
             a(tenant_a),
             place(host_a, "a1", None),

@@ -53,7 +53,11 @@ struct Host<'t> {
 pub(super) fn build(scenario: &Scenario) -> Result<Built, Absence> {
     match scenario.work {
         Work::Encap | Work::Decap | Work::EncapDecap => Ok(stand(scenario)?),
-        Work::SameHost | Work::Drop(_) => Err(peer::absent(format!(
+        Work::RewriteOut
+        | Work::RewriteIn
+        | Work::RewriteOutIn
+        | Work::SameHost
+        | Work::Drop(_) => Err(peer::absent(format!(
             "{} only encapsulates and decapsulates",
             PathName::TextbookXdp
         ))),

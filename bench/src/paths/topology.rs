@@ -27,6 +27,12 @@ pub const HOST_A: &str = "192.0.2.1";
 pub const HOST_B: &str = "192.0.2.2";
 /// The value of key 0, host order.
 pub const FIRST_KEY: u32 = 0x0A40_0001;
+/// PA of the CA of key 0, host order, where each CA has one of its own.
+pub const FIRST_PA: u32 = 0xC612_0001;
+/// PA of the CA of `tenant-a`, above all of keys.
+pub const PA_A: [u8; 4] = [198, 19, 255, 5];
+/// PA of the one address of `tenant-b` that is none of keys.
+pub const PA_B: [u8; 4] = [198, 19, 255, 7];
 /// MAC of `a0`.
 pub const MAC_A: Mac = Mac([2, 0, 0, 0, 0, 5]);
 /// MAC of `b0`.

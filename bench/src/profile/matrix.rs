@@ -7,8 +7,8 @@ use crate::{
     scenario::{Comparison, Keys, Metric, PathName, Refusal, Scenario, Sink, Work},
 };
 use PathName::{
-    GretapBridge, NveTc, NveXdp, OvsKernelGre, OvsUserGre, TextbookXdp, TwinTc, TwinXdp, Veth,
-    VxlanBridge,
+    GretapBridge, NveTc, NveTcOneThread, NveTcStill, NveXdp, NveXdpOneThread, NveXdpStill,
+    OvsKernelGre, OvsUserGre, TextbookXdp, TwinTc, TwinXdp, Veth, VxlanBridge,
 };
 
 const MIDDLE: u32 = 1 << 16;
@@ -40,6 +40,46 @@ fn twin(ours: PathName, change: impl Fn(&mut Scenario)) -> Comparison {
 
 fn both(change: impl Fn(&mut Scenario) + Copy) -> [Comparison; 2] {
     [twin(NveXdp, change), twin(NveTc, change)]
+}
+
+/// Packet rate of ours beside ours without one of the conditions.
+fn without(ours: PathName, other: PathName, change: impl Fn(&mut Scenario)) -> Comparison {
+    Comparison {
+        twin: other,
+        ..twin(ours, change)
+    }
+}
+
+/// What a second thread on a second CPU gains, and what updates cost.
+fn ours_beside_ours() -> Vec<Comparison> {
+    let mut all = Vec::new();
+    for (ours, one, still) in [
+        (NveXdp, NveXdpOneThread, NveXdpStill),
+        (NveTc, NveTcOneThread, NveTcStill),
+    ] {
+        all.push(without(ours, one, |scenario| scenario.queues = 2));
+        for updates in [10_000, 100_000] {
+            all.push(without(ours, still, move |scenario| {
+                scenario.updates_per_second = updates;
+            }));
+        }
+    }
+    all
+}
+
+/// PAs in place of CAs, at both hooks: the whole way with tables of each size, and each half of it.
+fn rewriting() -> Vec<Comparison> {
+    let mut all = Vec::new();
+    for work in [Work::RewriteOut, Work::RewriteIn] {
+        all.extend(both(move |scenario| scenario.work = work));
+    }
+    for records in [1024, MIDDLE, LARGE, HUGE] {
+        all.extend(both(move |scenario| {
+            scenario.work = Work::RewriteOutIn;
+            scenario.records = records;
+        }));
+    }
+    all
 }
 
 /// Packet rate beside another way, delivered as skbs as tenants' stacks get them.
@@ -103,23 +143,36 @@ fn host() -> Vec<Comparison> {
             .flat_map(|work| both(move |scenario| scenario.work = work)),
     );
     all.push(twin(NveXdp, |scenario| scenario.sink = Sink::Skb));
-    for frame in [128, 256, 512, 1024, 1514] {
+    for frame in [256, 512, 1514] {
         all.extend(both(|scenario| scenario.frame = frame));
     }
     all.extend(both(|scenario| scenario.queues = 2));
-    all.extend(both(|scenario| scenario.updates_per_second = 10_000));
+    all.extend(ours_beside_ours());
     all.extend(tables());
-    for (ours, frame) in [(NveXdp, 60), (NveTc, 60), (NveTc, 1514)] {
-        all.extend(PEERS.map(|other| peer(ours, other, frame)));
+    all.extend(rewriting());
+    for ours in [NveXdp, NveTc] {
+        all.extend(PEERS.map(|other| peer(ours, other, 60)));
     }
-    for streams in [1, 4] {
-        all.extend(PEERS.map(|other| stacks(Metric::TcpBulk(streams), NveTc, other)));
-    }
+    all.extend([Veth, VxlanBridge].map(|other| peer(NveTc, other, 1514)));
+    all.extend(PEERS.map(|other| stacks(Metric::TcpBulk(1), NveTc, other)));
+    all.extend([Veth, VxlanBridge].map(|other| stacks(Metric::TcpBulk(4), NveTc, other)));
     all.push(stacks(Metric::TcpBulk(1), NveXdp, Veth));
     for metric in [Metric::RoundTripP50, Metric::RoundTripP99] {
         all.extend(PEERS.map(|other| stacks(metric, NveTc, other)));
     }
+    all.extend(limits());
     all
+}
+
+/// What is left to a path with a host in its middle that does nothing: the limit of ours.
+fn limits() -> [Comparison; 4] {
+    let bulk = Metric::TcpBulk(1);
+    [
+        peer(TwinTc, Veth, 60),
+        stacks(bulk, TwinTc, Veth),
+        stacks(Metric::RoundTripP50, TwinTc, Veth),
+        stacks(Metric::RoundTripP99, TwinTc, Veth),
+    ]
 }
 
 /// Records by keys; the largest tables last, one after the other.
@@ -137,15 +190,18 @@ fn tables() -> Vec<Comparison> {
         textbook(1024, Keys::Uniform),
     ];
     for records in [MIDDLE, LARGE, HUGE] {
-        let keys = [Keys::OneHot, Keys::ThousandHot, Keys::Zipf, Keys::Uniform];
-        all.extend(keys.map(|keys| twin(NveXdp, with(records, keys))));
+        let hot = [Keys::OneHot, Keys::ThousandHot, Keys::Zipf];
+        if records == LARGE {
+            all.extend(hot.map(|keys| twin(NveXdp, with(records, keys))));
+        }
+        all.push(twin(NveXdp, with(records, Keys::Uniform)));
         all.push(twin(NveTc, with(records, Keys::Uniform)));
         if records < HUGE {
             all.push(textbook(records, Keys::Uniform));
         }
     }
     all.push(textbook(LARGE, Keys::Zipf));
-    all.push(twin(NveXdp, |scenario| {
+    all.push(without(NveXdp, NveXdpStill, |scenario| {
         scenario.records = LARGE;
         scenario.updates_per_second = 10_000;
     }));
@@ -160,6 +216,9 @@ fn guest() -> Vec<Comparison> {
     }
     all.extend(PEERS.map(|other| stacks(Metric::TcpBulk(1), NveTc, other)));
     all.extend(PEERS.map(|other| stacks(Metric::RoundTripP50, NveTc, other)));
+    let late = Metric::RoundTripP99;
+    all.extend([GretapBridge, OvsKernelGre].map(|other| stacks(late, NveTc, other)));
+    all.push(peer(TwinTc, Veth, 60));
     all
 }
 
@@ -172,14 +231,16 @@ pub(super) fn quick(machine: MachineKind) -> Vec<Comparison> {
         return all;
     }
     let mut all = both(|_| {}).to_vec();
-    all.push(twin(NveXdp, |scenario| scenario.work = Work::Encap));
-    all.push(twin(NveXdp, |scenario| scenario.work = Work::Decap));
-    all.push(twin(NveXdp, |scenario| scenario.frame = 1514));
     all.push(twin(NveXdp, |scenario| scenario.records = MIDDLE));
-    all.push(textbook(MIDDLE, Keys::Uniform));
+    all.push(twin(NveXdp, |scenario| scenario.work = Work::RewriteOutIn));
+    all.push(without(NveXdp, NveXdpOneThread, |scenario| {
+        scenario.queues = 2;
+    }));
+    all.push(without(NveXdp, NveXdpStill, |scenario| {
+        scenario.updates_per_second = 10_000;
+    }));
     all.extend(PEERS.map(|other| peer(NveXdp, other, 60)));
     all.push(stacks(Metric::TcpBulk(1), NveTc, Veth));
-    all.push(stacks(Metric::TcpBulk(1), NveTc, VxlanBridge));
     all.push(stacks(Metric::RoundTripP50, NveTc, Veth));
     all
 }

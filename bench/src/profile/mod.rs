@@ -59,9 +59,9 @@ pub const PROFILES: [Profile; 3] = [
     },
     Profile {
         name: "full",
-        about: "what is published, about half an hour",
+        about: "what is published, about 40 minutes",
         rules: Rules {
-            half: Duration::from_millis(600),
+            half: Duration::from_millis(500),
             max_pairs: 10,
             demands: Demands {
                 min_pairs: 6,
@@ -140,13 +140,18 @@ impl Profile {
 
 /// About how long the set-up of both paths takes: by experience, on two cores.
 fn set_up(comparison: &Comparison) -> Duration {
-    let table = matches!(comparison.ours, PathName::NveXdp | PathName::NveTc);
+    let table = comparison.ours.is_ours();
     let ours = if table {
         Duration::from_millis(2500) + Duration::from_micros(3) * comparison.scenario.records
     } else {
         Duration::from_millis(500)
     };
-    ours + Duration::from_millis(700)
+    let other = if comparison.twin.is_ours() {
+        ours
+    } else {
+        Duration::from_millis(700)
+    };
+    ours + other
 }
 
 /// Whether a comparison has that word in its paths or conditions.
@@ -159,7 +164,7 @@ pub fn named(comparison: &Comparison, word: &str) -> bool {
 /// The plain point, as frames reach the end of a path of this hook.
 fn plain(path: PathName) -> Scenario {
     use crate::scenario::Sink;
-    let sink = if path == PathName::NveTc {
+    let sink = if matches!(path, PathName::NveTc | PathName::TwinTc) {
         Sink::Skb
     } else {
         Sink::Frame

@@ -20,20 +20,20 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// Records that were written, and those that were due in that time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Updates {
-    pub(super) written: u64,
-    pub(super) due: u64,
+pub(crate) struct Updates {
+    pub(crate) written: u64,
+    pub(crate) due: u64,
 }
 
 /// A thread that writes, or none. It ends with its guard.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     stop: Arc<AtomicBool>,
     idle: Option<Rewrite>,
     busy: Option<JoinHandle<(Rewrite, Result<Updates>)>>,
 }
 
 /// Begins to write `per_second` of `records` records, at random; 0: none.
-pub(super) fn start(rewrite: &mut Option<Rewrite>, per_second: u32, records: u32) -> Writer {
+pub(crate) fn start(rewrite: &mut Option<Rewrite>, per_second: u32, records: u32) -> Writer {
     let stop = Arc::new(AtomicBool::new(false));
     let mut writer = Writer {
         stop: Arc::clone(&stop),
@@ -58,7 +58,7 @@ pub(super) fn start(rewrite: &mut Option<Rewrite>, per_second: u32, records: u32
 
 impl Writer {
     /// Ends it; gives back what writes, and how many were written.
-    pub(super) fn stop(mut self) -> (Option<Rewrite>, Result<Updates>) {
+    pub(crate) fn stop(mut self) -> (Option<Rewrite>, Result<Updates>) {
         self.end()
     }
 

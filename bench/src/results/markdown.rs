@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     file::Results,
+    goals,
     questions::QUESTIONS,
     row::Run,
     summary::{Found, Line, Summary},
@@ -26,6 +27,7 @@ const COLUMNS: [&str; 7] = [
 /// The whole report.
 pub fn report(results: &Results) -> String {
     let mut out = String::from("# Results\n");
+    out += &goals::section(results);
     for recorded in &results.runs {
         let summary = Summary::of(recorded);
         out += &heading(summary.run);

@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod file;
+pub mod goals;
 pub mod markdown;
 mod merge;
 pub mod plot;

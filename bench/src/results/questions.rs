@@ -19,7 +19,7 @@ impl Question {
 }
 
 /// All questions, in the order of a report.
-pub const QUESTIONS: [Question; 8] = [
+pub const QUESTIONS: [Question; 10] = [
     Question {
         title: "Size of the tables, and which records are asked for",
         about: "Share of the packet rate of the do-nothing twin: the same devices, and programs that only redirect.",
@@ -33,9 +33,16 @@ pub const QUESTIONS: [Question; 8] = [
         },
     },
     Question {
+        title: "IP rewrite",
+        about: "Share of the packet rate of the do-nothing twin where packets bear PAs in place of their CAs. A host knows 65,535 PAs at most: \
+                `UNDERLAY` has no more entries. So no more CAs can have one of their own, whatever the size of the table of lookup records, \
+                and packets ask for these evenly; what else is in the table is in the way.",
+        answers: |of| rate(of) && of.scenario.work.rewrites(),
+    },
+    Question {
         title: "Beside other ways",
         about: "Packet rate of ours over that of the other path, which does the same work for the same frames.",
-        answers: |of| rate(of) && !twin(of),
+        answers: |of| rate(of) && !twin(of) && !of.twin.is_ours(),
     },
     Question {
         title: "Length of the frame",
@@ -72,19 +79,19 @@ pub const QUESTIONS: [Question; 8] = [
         },
     },
     Question {
-        title: "Updates while packets flow",
-        about: "Records are written again meanwhile, in the tables that packets are looked up in. The twin has no tables.",
+        title: "A second thread",
+        about: "Packet rate with two queues, each with a thread that generates on a CPU of its own, over that with one.",
         answers: |of| {
-            let still = Scenario {
-                updates_per_second: 0,
-                ..of.scenario
-            };
-            let plain = Scenario {
-                records: still.records,
-                ..at(of)
-            };
-            rate(of) && twin(of) && still == plain
+            matches!(
+                of.twin,
+                PathName::NveXdpOneThread | PathName::NveTcOneThread
+            )
         },
+    },
+    Question {
+        title: "Updates while packets flow",
+        about: "Packet rate while records are written again, in the tables that packets are looked up in, over that of the same without.",
+        answers: |of| matches!(of.twin, PathName::NveXdpStill | PathName::NveTcStill),
     },
     Question {
         title: "TCP",
@@ -114,7 +121,7 @@ fn beside_twin(of: &Comparison, conditions: Scenario) -> bool {
 
 /// The plain point of the path: frames to XDP, skbs to TC.
 pub(super) fn at(of: &Comparison) -> Scenario {
-    let sink = if of.ours == PathName::NveTc {
+    let sink = if matches!(of.ours, PathName::NveTc | PathName::TwinTc) {
         Sink::Skb
     } else {
         Sink::Frame
@@ -128,7 +135,10 @@ pub(super) fn at(of: &Comparison) -> Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{results::sample::against, scenario::Keys};
+    use crate::{
+        results::sample::against,
+        scenario::{Keys, Work},
+    };
 
     fn titles(of: &Comparison) -> Vec<&'static str> {
         let asked = QUESTIONS.iter().filter(|question| question.asks(of));
@@ -138,7 +148,7 @@ mod tests {
     #[test]
     fn the_plain_point_is_in_every_table_of_the_twin() {
         let titles = titles(&against(PathName::NveXdp, PathName::TwinXdp));
-        assert_eq!(titles.len(), 5, "{titles:?}");
+        assert_eq!(titles.len(), 4, "{titles:?}");
     }
 
     #[test]
@@ -148,8 +158,14 @@ mod tests {
         assert_eq!(titles(&wide), [QUESTIONS[0].title]);
         let mut long = against(PathName::NveXdp, PathName::TwinXdp);
         long.scenario.frame = 1514;
-        assert_eq!(titles(&long), [QUESTIONS[2].title]);
+        assert_eq!(titles(&long), [QUESTIONS[3].title]);
         let peer = against(PathName::NveTc, PathName::VxlanBridge);
-        assert_eq!(titles(&peer), [QUESTIONS[1].title]);
+        assert_eq!(titles(&peer), [QUESTIONS[2].title]);
+        let two = against(PathName::NveTc, PathName::NveTcOneThread);
+        assert_eq!(titles(&two), [QUESTIONS[6].title]);
+        let mut rewrite = against(PathName::NveXdp, PathName::TwinXdp);
+        rewrite.scenario.work = Work::RewriteOutIn;
+        rewrite.scenario.records = 1 << 20;
+        assert_eq!(titles(&rewrite), [QUESTIONS[1].title]);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     file::Results,
-    markdown, questions,
+    goals, markdown, questions,
     row::Run,
     summary::{Found, Line, Summary},
     words,
@@ -42,23 +42,26 @@ pub fn section(results: Option<&Results>) -> String {
         }
         out.push('\n');
     }
-    out += "All rows and plots: [docs/performance](docs/performance/README.md).\n";
+    out += &goals::tally(&goals::judge(results));
+    out += " Goals, all rows and plots: [docs/performance](docs/performance/README.md).\n";
     out
 }
 
 /// `readme` with the section between its markers replaced.
 pub fn replaced(readme: &str, section: &str) -> Result<String> {
-    let parts = readme
-        .split_once(BEGIN)
-        .and_then(|(head, rest)| Some((head, rest.split_once(END)?.1)));
+    between(readme, (BEGIN, END), section)
+}
+
+/// `text` with what is between two lines replaced.
+fn between(text: &str, (begin, end): (&str, &str), section: &str) -> Result<String> {
+    let parts = text
+        .split_once(begin)
+        .and_then(|(head, rest)| Some((head, rest.split_once(end)?.1)));
     let (head, tail) = parts.with_context(|| {
-        format!(
-            "README.md has not both of the lines {} and {}",
-            BEGIN.trim_end(),
-            END.trim_end()
-        )
+        let (begin, end) = (begin.trim_end(), end.trim_end());
+        format!("the file has not both of the lines {begin} and {end}")
     })?;
-    Ok(format!("{head}{BEGIN}{section}{END}{tail}"))
+    Ok(format!("{head}{begin}{section}{end}{tail}"))
 }
 
 fn place(run: &Run) -> String {
@@ -139,7 +142,10 @@ fn cells(line: &Line) -> [String; 4] {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, path::Path};
+    use std::{
+        env, fs,
+        path::{Path, PathBuf},
+    };
 
     use super::*;
     use crate::results::sample;
@@ -167,21 +173,42 @@ mod tests {
 
     #[test]
     fn the_readme_is_up_to_date() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let committed = root.join(COMMITTED);
-        let results = committed
-            .exists()
-            .then(|| Results::read(&committed).expect("a result file"));
-        let path = root.join("README.md");
-        let readme = fs::read_to_string(&path).expect("README.md");
-        let expected = replaced(&readme, &section(results.as_ref())).expect("markers");
+        let results = committed();
+        is_up_to_date("README.md", |readme| {
+            replaced(readme, &section(results.as_ref()))
+        });
+    }
+
+    #[test]
+    fn the_goals_in_the_docs_are_up_to_date() {
+        let Some(results) = committed() else { return };
+        is_up_to_date("docs/performance/README.md", |page| {
+            between(page, (goals::BEGIN, goals::END), &goals::text(&results))
+        });
+    }
+
+    /// The committed file, if there is one.
+    fn committed() -> Option<Results> {
+        let committed = root().join(COMMITTED);
+        let exists = committed.exists();
+        exists.then(|| Results::read(&committed).expect("a result file"))
+    }
+
+    fn root() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    }
+
+    fn is_up_to_date(file: &str, renew: impl Fn(&str) -> Result<String>) {
+        let path = root().join(file);
+        let text = fs::read_to_string(&path).expect(file);
+        let expected = renew(&text).expect("markers");
         if env::var_os("NVE_BLESS").is_some() {
-            fs::write(&path, &expected).expect("README.md");
+            fs::write(&path, &expected).expect(file);
             return;
         }
         assert!(
-            readme == expected,
-            "README.md does not show {COMMITTED}; run `NVE_BLESS=1 cargo test -p dataplane-bench readme` and commit it"
+            text == expected,
+            "{file} does not show {COMMITTED}; run `NVE_BLESS=1 cargo test -p dataplane-bench readme` and commit it"
         );
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     compared::Compared,
+    paths::room,
     scenario::{Comparison, Keys, Metric, PathName, Refusal, Scenario, Sink, Work},
     stats::Estimate,
 };
@@ -14,6 +15,9 @@ pub fn work(work: Work) -> &'static str {
         Work::Encap => "encap",
         Work::Decap => "decap",
         Work::EncapDecap => "encap + decap",
+        Work::RewriteOut => "rewrite out",
+        Work::RewriteIn => "rewrite in",
+        Work::RewriteOutIn => "rewrite out + in",
         Work::SameHost => "same host",
         Work::Drop(Refusal::SpoofMac) => "drop SPOOF_MAC",
         Work::Drop(Refusal::SpoofCa) => "drop SPOOF_CA",
@@ -68,6 +72,10 @@ pub fn conditions(comparison: &Comparison) -> String {
         &format!("{}, {} B", work(scenario.work), scenario.frame),
         scenario,
     );
+    let asked = room::asked(scenario);
+    if scenario.work.rewrites() && asked < room::keys(scenario.records) {
+        let _ = write!(words, " over the {asked} that have a PA");
+    }
     if scenario.queues != 1 {
         let _ = write!(words, ", {} queues", scenario.queues);
     }
@@ -168,6 +176,16 @@ mod tests {
             told,
             "encap + decap, 60 B, 1k records, uniform, 2 queues, 10k updates/s, to XDP"
         );
+        comparison.scenario = Scenario {
+            work: Work::RewriteOutIn,
+            records: 1 << 20,
+            ..Scenario::PLAIN
+        };
+        assert_eq!(
+            conditions(&comparison),
+            "rewrite out + in, 60 B, 1M records, uniform over the 65520 that have a PA, to XDP"
+        );
+        comparison.scenario = scenario;
         comparison.metric = Metric::TcpBulk(4);
         assert_eq!(
             conditions(&comparison),

@@ -17,6 +17,16 @@ const WORDS: usize = 12;
 
 /// Loads the program with everything that is constant for this path.
 pub(super) fn load(frames: &Frames, pattern: &Pattern, (seed, device): (u64, u32)) -> Result<Ebpf> {
+    load_as(NAME, frames, pattern, (seed, &[("DEVICE", device)]))
+}
+
+/// Loads a program that makes such frames, with more constants of its own.
+pub(crate) fn load_as(
+    name: &str,
+    frames: &Frames,
+    pattern: &Pattern,
+    (seed, more): (u64, &[(&str, u32)]),
+) -> Result<Ebpf> {
     let head = words(&frames.head)?;
     let head_words = u32::try_from(frames.head.len().div_ceil(8))?;
     let key_offset = u32::try_from(frames.key_offset)?;
@@ -34,16 +44,15 @@ pub(super) fn load(frames: &Frames, pattern: &Pattern, (seed, device): (u64, u32
         ("CHECKSUM", checksum),
         ("KEYS", pattern.keys),
         ("SAMPLED", sampled),
-        ("DEVICE", device),
     ];
-    for (name, value) in &numbers {
+    for (name, value) in numbers.iter().chain(more) {
         programs::set(&mut loader, name, value);
     }
     if pattern.samples.is_some() {
         loader.map_max_entries("SAMPLES", u32::try_from(SAMPLES)?);
     }
     let mut ebpf = loader.load(programs::OBJECT)?;
-    let generator: &mut Xdp = ebpf.program_mut(NAME).context("no generator")?.try_into()?;
+    let generator: &mut Xdp = ebpf.program_mut(name).context("no generator")?.try_into()?;
     generator.load()?;
     if let Some(samples) = &pattern.samples {
         fill(&ebpf, samples)?;

@@ -4,29 +4,28 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use aya::{
-    Ebpf, EbpfLoader, Pod,
-    maps::{Array, HashMap, LpmTrie, MapData, PerCpuArray, lpm_trie::Key, xdp::DevMapHash},
+    Ebpf, EbpfLoader,
+    maps::{MapData, PerCpuArray},
 };
 use dataplane_common::{
     abi::{
-        config::Config,
-        lookup::{LookupEntry, LookupKey4, LookupRecord},
+        lookup::{LookupEntry, LookupRecord},
         port_ca::PortCaKey,
-        route::RouteKey,
         stats::{Count, Counter, Direction, counter_index, drop_index},
-        underlay::NextHop,
     },
     reason::DropReason,
 };
 use dataplane_user::dataplane::{
-    OBJECT,
+    OBJECT, layout,
     load::{TC_EGRESS, TC_INGRESS, XDP_EGRESS, XDP_INGRESS},
+    lookups::Lookups,
+    maps::Maps,
 };
 use xtask::lab::Netns;
 
 use super::{
     bulk,
-    tables::{self, Spec},
+    tables::{self, SLOT_A, Spec},
 };
 use crate::{
     paths::{
@@ -36,6 +35,7 @@ use crate::{
     programs::{self, Hook},
     rate::Rewrite,
     scenario::Refusal,
+    tables::key,
 };
 
 /// Slots that are in use: none, port `a`, port `b`.
@@ -43,9 +43,12 @@ const SLOTS: u32 = 3;
 /// CAs of ports that the object has room for unless told otherwise.
 const PORT_CAS_ROOM: u32 = 16_384;
 
-/// A host at work.
-pub(super) struct Host {
-    ebpf: Ebpf,
+/// What is used of a host while it works.
+pub(super) struct Handles {
+    /// Writes lookup records.
+    pub(super) lookup: Lookups,
+    /// Its counters.
+    pub(super) counts: Arc<Counts>,
 }
 
 /// The counters of a host.
@@ -54,123 +57,78 @@ pub(super) struct Counts {
     drops: PerCpuArray<MapData, Count>,
 }
 
-impl Host {
-    /// Loads, fills and attaches.
-    pub(super) fn start(hook: Hook, spec: &Spec, topology: &Topology) -> Result<Self> {
-        // The ports have CAs of their own, too.
-        let owned = spec.owner.map_or(0, |_| spec.keys + SLOTS);
-        let mut host = Self {
-            ebpf: EbpfLoader::new()
-                .map_max_entries("LOOKUP", spec.room)
-                .map_max_entries("PORT_CAS", owned.max(PORT_CAS_ROOM))
-                .load(OBJECT)?,
-        };
-        host.fill(spec)?;
-        host.attach(hook, spec, topology.host(spec.is_b))?;
-        Ok(host)
+/// Loads, fills and attaches. The programs go with what is given first.
+pub(super) fn start(hook: Hook, spec: &Spec, topology: &Topology) -> Result<(Ebpf, Handles)> {
+    let mut loader = EbpfLoader::new();
+    for name in layout::SIZED {
+        loader.map_max_entries(name, spec.room);
     }
+    // The ports have CAs of their own, too.
+    let owned = spec.owner.map_or(0, |_| spec.keys + SLOTS);
+    let mut ebpf = loader
+        .map_max_entries("PORT_CAS", owned.max(PORT_CAS_ROOM))
+        .load(OBJECT)?;
+    let port_cas = programs::map_id(&ebpf, "PORT_CAS")?;
+    let mut maps = Maps::take(&mut ebpf)?;
+    fill(&mut maps, spec, port_cas)?;
+    attach(&mut ebpf, &mut maps, (hook, spec, topology.host(spec.is_b)))?;
+    let Maps {
+        lookup,
+        counters,
+        drops,
+        ..
+    } = maps;
+    let counts = Arc::new(Counts { counters, drops });
+    Ok((ebpf, Handles { lookup, counts }))
+}
 
-    /// A writer of records that are as they are.
-    pub(super) fn take_lookup(&mut self, record: LookupRecord) -> Result<Rewrite> {
-        let map = self.ebpf.take_map("LOOKUP").context("no such map")?;
-        let mut map: HashMap<_, LookupKey4, LookupEntry> = map.try_into()?;
-        let entry = LookupEntry::from(record);
-        Ok(Box::new(move |number| {
-            map.insert(tables::key(number), entry, 0)
-                .with_context(|| format!("cannot write record {number} again"))
-        }))
-    }
+/// A writer of records, each as `next` says.
+pub(super) fn rewrite(
+    mut lookup: Lookups,
+    mut next: impl FnMut(u32) -> LookupRecord + Send + 'static,
+) -> Rewrite {
+    Box::new(move |number| {
+        let entry = LookupEntry::from(next(number));
+        lookup
+            .insert(&key(tables::ca(number)), entry)
+            .with_context(|| format!("cannot write record {number} again"))
+    })
+}
 
-    /// Its counters.
-    pub(super) fn take_counters(&mut self) -> Result<Arc<Counts>> {
-        let mut take = |name| self.ebpf.take_map(name).context("no such map");
-        Ok(Arc::new(Counts {
-            counters: take("COUNTERS")?.try_into()?,
-            drops: take("DROPS")?.try_into()?,
-        }))
-    }
+fn fill(maps: &mut Maps, spec: &Spec, port_cas: u32) -> Result<()> {
+    crate::tables::write(maps, &spec.image)?;
+    let many = (0..spec.keys).map(|number| (key(tables::ca(number)), spec.record(number)));
+    crate::tables::records(maps, many)?;
+    let Some(slot) = spec.owner else {
+        return Ok(());
+    };
+    bulk::fill(port_cas, spec.keys, |number| {
+        let ca = tables::ca(number).into();
+        (PortCaKey { slot, ca }, 0_u32)
+    })
+}
 
-    fn fill(&mut self, spec: &Spec) -> Result<()> {
-        let image = &spec.image;
-        let mut config: Array<_, Config> = self
-            .ebpf
-            .map_mut("CONFIG")
-            .context("no such map")?
-            .try_into()?;
-        config.set(0, image.config, 0)?;
-        let mut underlay: Array<_, NextHop> = self
-            .ebpf
-            .map_mut("UNDERLAY")
-            .context("no such map")?
-            .try_into()?;
-        for (index, hop) in &image.underlay {
-            underlay.set(*index, hop, 0)?;
+fn attach(
+    ebpf: &mut Ebpf,
+    maps: &mut Maps,
+    (hook, spec, netns): (Hook, &Spec, &Netns),
+) -> Result<()> {
+    let ports = spec.ports.iter().map(|port| (*port, TC_EGRESS, XDP_EGRESS));
+    for (device, tc, xdp) in ports.chain([("eth0", TC_INGRESS, XDP_INGRESS)]) {
+        let index = ifindex(netns, device)?;
+        inside(netns, || Ok(maps.tx_ports.insert(index, index, None, 0)?))?;
+        programs::attach(ebpf, (tc, Hook::Tc), netns, device)?;
+        if hook == Hook::Xdp {
+            programs::attach(ebpf, (xdp, Hook::Xdp), netns, device)?;
         }
-        let port_cas: BTreeMap<_, _> = image.port_cas.iter().map(|key| (*key, 0_u32)).collect();
-        let local_pas: BTreeMap<_, _> = image.local_pas.iter().map(|pa| (*pa, 0_u32)).collect();
-        self.put("VPORTS", &image.vports)?;
-        self.put("LOCAL_PORTS", &image.local_ports)?;
-        self.put("VSIDS", &image.subnets)?;
-        self.put("PORT_CAS", &port_cas)?;
-        self.put("LOCAL_PAS", &local_pas)?;
-        let records = image.lookup.iter();
-        let records = records.filter_map(|(key, record)| Some((key.v4()?, (*record).into())));
-        self.put::<LookupKey4, LookupEntry>("LOOKUP", &records.collect())?;
-        let routes = self.ebpf.map_mut("ROUTES").context("no such map")?;
-        let mut routes: LpmTrie<_, RouteKey, LookupRecord> = routes.try_into()?;
-        for (prefix, record) in &image.routes {
-            routes.insert(&Key::new(prefix.bits, prefix.key), record, 0)?;
-        }
-        bulk::fill(
-            programs::map_id(&self.ebpf, "LOOKUP")?,
-            spec.keys,
-            |number| (tables::key(number), LookupEntry::from(spec.record)),
-        )?;
-        let Some(slot) = spec.owner else {
-            return Ok(());
-        };
-        bulk::fill(
-            programs::map_id(&self.ebpf, "PORT_CAS")?,
-            spec.keys,
-            |number| {
-                let ca = tables::ca(number).into();
-                (PortCaKey { slot, ca }, 0_u32)
-            },
-        )
     }
-
-    fn put<K: Pod, V: Pod>(&mut self, name: &str, entries: &BTreeMap<K, V>) -> Result<()> {
-        let map = self.ebpf.map_mut(name).context("no such map")?;
-        let mut map: HashMap<_, K, V> = map.try_into()?;
-        for (key, value) in entries {
-            map.insert(key, value, 0)
-                .with_context(|| format!("cannot write to map {name}"))?;
-        }
-        Ok(())
-    }
-
-    fn attach(&mut self, hook: Hook, spec: &Spec, netns: &Netns) -> Result<()> {
-        let ports = spec.ports.iter().map(|port| (*port, TC_EGRESS, XDP_EGRESS));
-        for (device, tc, xdp) in ports.chain([("eth0", TC_INGRESS, XDP_INGRESS)]) {
-            let index = ifindex(netns, device)?;
-            inside(netns, || {
-                let map = self.ebpf.map_mut("TX_PORTS").context("no such map")?;
-                DevMapHash::try_from(map)?.insert(index, index, None, 0)?;
-                Ok(())
-            })?;
-            programs::attach(&mut self.ebpf, (tc, Hook::Tc), netns, device)?;
-            if hook == Hook::Xdp {
-                programs::attach(&mut self.ebpf, (xdp, Hook::Xdp), netns, device)?;
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Counts what port `a` was refused for a reason.
 pub(super) fn refused(counts: &Arc<Counts>, refusal: Refusal) -> Reader {
     let counts = Arc::clone(counts);
-    let index = drop_index(tables::SLOT_A, Direction::Egress, refusal.reason());
+    let index = drop_index(SLOT_A, Direction::Egress, refusal.reason());
     Box::new(move || sum(&counts.drops, index))
 }
 

@@ -4,34 +4,26 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 use dataplane_common::{
-    abi::{
-        lookup::{LookupKey, LookupKey4, LookupRecord},
-        port_ca::PortCaKey,
-        route,
-        underlay::NextHop,
-        vport::{LocalPortKey, Vport},
-        vsid::VirtualSubnet,
-    },
+    abi::{lookup::LookupRecord, vport::Vport},
     id::{Address, Mac},
 };
-use dataplane_user::policy::table_image::{Prefix, TableImage};
-use ipnet::Ipv4Net;
+use dataplane_user::policy::table_image::TableImage;
 
+use super::rewriting;
 use crate::{
     paths::{
-        frames::{VSID, octets},
+        frames::octets,
         room,
         route::DECAP_TO,
         topology::{
-            FIRST_KEY, HOST_A, HOST_B, MAC_A, MAC_B, MAC_HOST_A, MAC_HOST_B, TENANT_A, TENANT_MTU,
+            FIRST_KEY, HOST_A, HOST_B, MAC_A, MAC_B, MAC_HOST_A, MAC_HOST_B, PA_A, TENANT_A,
             Topology, UNDERLAY_MTU, ifindex,
         },
     },
     scenario::{Scenario, Work},
+    tables::{self, Port, Station, Uplink, VSID, key},
 };
 
-/// Routing domain of the tenants.
-pub(super) const RDID: u32 = 1;
 /// Slot of the port `a`.
 pub(super) const SLOT_A: u32 = 1;
 /// Slot of the port `b`.
@@ -40,6 +32,12 @@ const SLOT_B: u32 = 2;
 const HERE: u32 = 1;
 /// The other host's.
 const THERE: u32 = 2;
+/// Index of the PA that the port's CA has of its own.
+pub(super) const OWN: u32 = 3;
+/// Index of the PA that the other port's CA has.
+pub(super) const OTHER: u32 = 4;
+/// Indexes of the PAs of keys begin here.
+pub(super) const FIRST_INDEX: u32 = 8;
 
 /// A host to start.
 pub(super) struct Spec {
@@ -49,14 +47,30 @@ pub(super) struct Spec {
     pub(super) ports: Vec<&'static str>,
     /// Everything but the many records.
     pub(super) image: TableImage,
+    /// How it meets the underlay.
+    pub(super) uplink: Uplink,
     /// Room for lookup records.
     pub(super) room: u32,
     /// How many keys have a record.
     pub(super) keys: u32,
     /// The record of each of them.
     pub(super) record: LookupRecord,
-    /// The slot of the port that may use all keys as its own, if one may.
+    /// How many of them have a PA of their own.
+    pub(super) pas: u32,
+    /// The slot of the port that has all keys as its own, if one has.
     pub(super) owner: Option<u32>,
+}
+
+impl Spec {
+    /// The record of a key.
+    pub(super) fn record(&self, number: u32) -> LookupRecord {
+        let mut record = self.record;
+        if number < self.pas {
+            record.pa_index = FIRST_INDEX + number;
+            record.flags |= LookupRecord::REWRITE;
+        }
+        record
+    }
 }
 
 /// The hosts of a scenario; the first one is where keys are looked up.
@@ -64,17 +78,9 @@ pub(super) fn hosts(scenario: &Scenario, topology: &Topology) -> Result<Vec<Spec
     let a = || host(scenario, topology, false);
     let b = || host(scenario, topology, true);
     match scenario.work {
-        Work::Encap | Work::SameHost | Work::Drop(_) => Ok(vec![a()?]),
-        Work::Decap => Ok(vec![b()?]),
-        Work::EncapDecap => Ok(vec![a()?, b()?]),
-    }
-}
-
-/// The key of a record.
-pub(super) fn key(number: u32) -> LookupKey4 {
-    LookupKey4 {
-        rdid: RDID,
-        ca: ca(number),
+        Work::Encap | Work::RewriteOut | Work::SameHost | Work::Drop(_) => Ok(vec![a()?]),
+        Work::Decap | Work::RewriteIn => Ok(vec![b()?]),
+        Work::EncapDecap | Work::RewriteOutIn => Ok(vec![a()?, b()?]),
     }
 }
 
@@ -85,124 +91,125 @@ pub(super) fn ca(number: u32) -> [u8; 4] {
 
 fn host(scenario: &Scenario, topology: &Topology, is_b: bool) -> Result<Spec> {
     let netns = topology.host(is_b);
+    let (image, uplink) = underlay(is_b, ifindex(netns, "eth0")?);
     let mut spec = Spec {
         is_b,
         ports: Vec::new(),
-        image: underlay(is_b, ifindex(netns, "eth0")?),
+        image,
+        uplink,
         room: room::room(scenario.records),
         keys: room::keys(scenario.records),
-        record: remote(),
+        record: remote(MAC_B),
+        pas: 0,
         owner: None,
     };
+    let rewrites = scenario.work.rewrites();
     if !is_b {
+        let own = rewrites.then_some((Address::v4(PA_A), OWN));
         let index = ifindex(netns, "a1")?;
-        add_port(&mut spec.image, (SLOT_A, MAC_A, octets(TENANT_A)), index);
-        spec.ports.push("a1");
+        add_port(
+            &mut spec,
+            "a1",
+            (SLOT_A, MAC_A, octets(TENANT_A)),
+            (index, own),
+        );
     }
     if is_b || scenario.work == Work::SameHost {
         let index = ifindex(netns, "b1")?;
         add_b(&mut spec, scenario.work, index);
     }
+    if rewrites {
+        spec.pas = room::asked(scenario);
+        rewriting::add(&mut spec, scenario.work);
+    }
     Ok(spec)
 }
 
-/// The port `b`, whose are all keys unless packets come from them, and what it needs for answers.
+/// The port `b`, which packets to all keys are for unless they come from them, and what it needs for
+/// answers. It is a next hop, that gets what routes lead to it for: no VM has a million CAs of its own,
+/// and a table of those (`PORT_CAS`) would be what is measured. CAs that have PAs are its own.
 fn add_b(spec: &mut Spec, work: Work, ifindex: u32) {
-    let decap = work == Work::Decap;
-    let own = if decap { DECAP_TO } else { ca(0) };
-    add_port(&mut spec.image, (SLOT_B, MAC_B, own), ifindex);
-    spec.ports.push("b1");
-    if decap {
+    let from_keys = matches!(work, Work::Decap | Work::RewriteIn);
+    let ca = if from_keys { DECAP_TO } else { ca(0) };
+    let own = work.rewrites().then(|| rewriting::own_of_b(work));
+    add_port(spec, "b1", (SLOT_B, MAC_B, ca), (ifindex, own));
+    if from_keys {
         return;
     }
     spec.record = local(MAC_B, ifindex);
-    spec.owner = Some(SLOT_B);
+    if work.rewrites() {
+        spec.owner = Some(SLOT_B);
+    } else if let Some(vport) = spec.image.vports.get_mut(&ifindex) {
+        vport.flags |= Vport::FORWARDS;
+    }
     if spec.is_b {
-        let peer = LookupKey {
-            rdid: RDID,
-            ca: octets(TENANT_A).into(),
-        };
-        let to_a = LookupRecord {
-            mac: MAC_A,
-            ..remote()
-        };
-        spec.image.lookup.insert(peer, to_a);
+        let to_a = remote(MAC_A);
+        spec.image.lookup.insert(key(octets(TENANT_A)), to_a);
     }
 }
 
-fn remote() -> LookupRecord {
+pub(super) const fn remote(mac: Mac) -> LookupRecord {
     LookupRecord {
         vsid: VSID,
         pa_index: THERE,
         ifindex: 0,
-        mac: MAC_B,
+        mac,
         flags: 0,
     }
 }
 
 fn local(mac: Mac, ifindex: u32) -> LookupRecord {
     LookupRecord {
-        vsid: VSID,
         pa_index: HERE,
         ifindex,
-        mac,
         flags: LookupRecord::LOCAL,
+        ..remote(mac)
     }
 }
 
-fn underlay(is_b: bool, uplink: u32) -> TableImage {
-    let a = (HOST_A, MAC_HOST_A);
-    let b = (HOST_B, MAC_HOST_B);
-    let (here, there) = if is_b { (b, a) } else { (a, b) };
-    let own = Address::v4(octets(here.0));
-    let mut image = TableImage::default();
-    image.local_pas.insert(own);
-    let routes = route::of_domain(RDID);
-    let subnet = VirtualSubnet {
-        rdid: RDID,
-        flags: 0,
-        routes,
-    };
-    image.subnets.insert(VSID, subnet);
-    let on_link = LookupRecord {
-        flags: LookupRecord::ON_LINK,
-        ..LookupRecord::negative(VSID)
-    };
-    // Keys of records, and those of nobody.
-    let prefix = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 7);
-    let prefix = Prefix::new(routes, prefix.into());
-    image.routes.insert(prefix, on_link);
-    for (index, (address, mac)) in [(HERE, here), (THERE, there)] {
-        let mut hop = NextHop::unrouted(octets(address).into(), own);
-        hop.ifindex = uplink;
-        hop.state = NextHop::RESOLVED;
-        hop.path_mtu = UNDERLAY_MTU;
-        hop.src_mac = here.1;
-        hop.dst_mac = mac;
-        image.underlay.insert(index, hop);
-    }
-    image
-}
-
-fn add_port(image: &mut TableImage, (slot, mac, ca): (u32, Mac, [u8; 4]), ifindex: u32) {
-    let ca = Address::v4(ca);
-    let vport = Vport {
-        slot,
-        rdid: RDID,
-        vsid: VSID,
-        routes: route::of_domain(RDID),
-        mtu: TENANT_MTU,
-        flags: Vport::PEER,
+fn underlay(is_b: bool, ifindex: u32) -> (TableImage, Uplink) {
+    let station = |address, mac| Station {
+        pa: Address::v4(octets(address)),
         mac,
-        gateway_mac: Mac([2, 0xEE, 0, 0, 0, 1]),
-        cas: [ca, Address::UNSPECIFIED],
-        ..Vport::default()
     };
-    image.vports.insert(ifindex, vport);
-    image.port_cas.insert(PortCaKey { slot, ca });
-    image
-        .local_ports
-        .insert(LocalPortKey::new(VSID, mac), ifindex);
-    let key = LookupKey { rdid: RDID, ca };
-    image.lookup.insert(key, local(mac, ifindex));
+    let a = station(HOST_A, MAC_HOST_A);
+    let b = station(HOST_B, MAC_HOST_B);
+    let (own, there) = if is_b { (b, a) } else { (a, b) };
+    let uplink = Uplink {
+        own,
+        ifindex,
+        mtu: UNDERLAY_MTU,
+    };
+    let mut image = TableImage::default();
+    image.local_pas.insert(own.pa);
+    image.config.pas = [own.pa, Address::UNSPECIFIED];
+    // Keys of records, and those of nobody.
+    tables::subnet(&mut image, VSID, (Ipv4Addr::new(10, 0, 0, 0), 7));
+    image.underlay.insert(HERE, uplink.hop(own));
+    image.underlay.insert(THERE, uplink.hop(there));
+    (image, uplink)
+}
+
+fn add_port(
+    spec: &mut Spec,
+    device: &'static str,
+    (slot, mac, ca): (u32, Mac, [u8; 4]),
+    (ifindex, pa): (u32, Option<(Address, u32)>),
+) {
+    let port = Port {
+        slot,
+        ifindex,
+        mac,
+        ca: Address::v4(ca),
+        gateway: Mac([2, 0xEE, 0, 0, 0, 1]),
+        flags: Vport::PEER,
+        pa,
+    };
+    if let Some((pa, index)) = pa {
+        let mac = spec.uplink.own.mac;
+        let hop = spec.uplink.hop(Station { pa, mac });
+        spec.image.underlay.insert(index, hop);
+    }
+    tables::port(&mut spec.image, &port, HERE);
+    spec.ports.push(device);
 }

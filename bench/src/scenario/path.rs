@@ -1,0 +1,148 @@
+//! What is compared.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Scenario;
+
+/// The ways for packets that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathName {
+    /// Our programs at XDP, vport and uplink.
+    NveXdp,
+    /// Our programs at TC, vport and uplink.
+    NveTc,
+    /// The do-nothing twin of [`Self::NveXdp`]: same devices, redirect only.
+    TwinXdp,
+    /// The do-nothing twin of [`Self::NveTc`].
+    TwinTc,
+    /// One veth pair from tenant to tenant, no host between.
+    Veth,
+    /// Linux vxlan device in a bridge.
+    VxlanBridge,
+    /// Linux gretap device with a key, in a bridge.
+    GretapBridge,
+    /// Open vSwitch, kernel datapath, GRE port.
+    OvsKernelGre,
+    /// Open vSwitch, user-space datapath (`AF_XDP` where it has it), GRE port.
+    OvsUserGre,
+    /// Encapsulation as a textbook has it: XDP, one HASH look-up, no checks.
+    TextbookXdp,
+    /// [`Self::NveXdp`] with one queue and one thread that generates, whatever the scenario says.
+    NveXdpOneThread,
+    /// [`Self::NveTc`] in the same way.
+    NveTcOneThread,
+    /// [`Self::NveXdp`] whose records nobody writes, whatever the scenario says.
+    NveXdpStill,
+    /// [`Self::NveTc`] in the same way.
+    NveTcStill,
+}
+
+impl PathName {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::NveXdp,
+        Self::NveTc,
+        Self::TwinXdp,
+        Self::TwinTc,
+        Self::Veth,
+        Self::VxlanBridge,
+        Self::GretapBridge,
+        Self::OvsKernelGre,
+        Self::OvsUserGre,
+        Self::TextbookXdp,
+        Self::NveXdpOneThread,
+        Self::NveTcOneThread,
+        Self::NveXdpStill,
+        Self::NveTcStill,
+    ];
+
+    /// The word in results and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NveXdp => "nve-xdp",
+            Self::NveTc => "nve-tc",
+            Self::TwinXdp => "twin-xdp",
+            Self::TwinTc => "twin-tc",
+            Self::Veth => "veth",
+            Self::VxlanBridge => "vxlan-bridge",
+            Self::GretapBridge => "gretap-bridge",
+            Self::OvsKernelGre => "ovs-kernel-gre",
+            Self::OvsUserGre => "ovs-user-gre",
+            Self::TextbookXdp => "textbook-xdp",
+            Self::NveXdpOneThread => "nve-xdp-one-thread",
+            Self::NveTcOneThread => "nve-tc-one-thread",
+            Self::NveXdpStill => "nve-xdp-still",
+            Self::NveTcStill => "nve-tc-still",
+        }
+    }
+
+    /// Whether our programs are what is measured.
+    pub const fn is_ours(self) -> bool {
+        matches!(
+            self,
+            Self::NveXdp
+                | Self::NveTc
+                | Self::NveXdpOneThread
+                | Self::NveTcOneThread
+                | Self::NveXdpStill
+                | Self::NveTcStill
+        )
+    }
+
+    /// The conditions that this path has in place of those of a comparison: what it is to show what
+    /// costs must be without just that.
+    pub const fn conditions(self, mut scenario: Scenario) -> Scenario {
+        match self {
+            Self::NveXdpOneThread | Self::NveTcOneThread => scenario.queues = 1,
+            // A twin has no records to write again: the whole price of updates is that of ours.
+            Self::NveXdpStill | Self::NveTcStill | Self::TwinXdp | Self::TwinTc => {
+                scenario.updates_per_second = 0;
+            }
+            Self::NveXdp
+            | Self::NveTc
+            | Self::Veth
+            | Self::VxlanBridge
+            | Self::GretapBridge
+            | Self::OvsKernelGre
+            | Self::OvsUserGre
+            | Self::TextbookXdp => {}
+        }
+        scenario
+    }
+}
+
+impl fmt::Display for PathName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_called_in_rows_as_in_words() {
+        for path in PathName::ALL {
+            let row = serde_json::to_string(&path).expect("a row");
+            assert_eq!(row, format!("\"{path}\""));
+        }
+    }
+
+    #[test]
+    fn a_path_without_something_is_without_just_that() {
+        let scenario = Scenario {
+            queues: 2,
+            updates_per_second: 10_000,
+            ..Scenario::PLAIN
+        };
+        let one = PathName::NveTcOneThread.conditions(scenario);
+        assert_eq!((one.queues, one.updates_per_second), (1, 10_000));
+        let still = PathName::NveXdpStill.conditions(scenario);
+        assert_eq!((still.queues, still.updates_per_second), (2, 0));
+        assert_eq!(PathName::NveXdp.conditions(scenario), scenario);
+    }
+}
