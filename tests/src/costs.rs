@@ -145,7 +145,8 @@ fn word(direction: Direction, fate: &Want, frame: &[u8]) -> String {
 
 /// Drop reasons that no walk of [`look_ups`] has: their packets need a helper to fail, were left to
 /// user space before, ended in a bucket or are of ports that no virtual network has.
-pub const NOT_WALKED: [DropReason; 14] = [
+pub const NOT_WALKED: [DropReason; 15] = [
+    DropReason::LookupBusy,
     DropReason::EncapFailed,
     DropReason::DecapFailed,
     DropReason::PuntRate,
@@ -246,8 +247,8 @@ what the code does.
 
 ## Look-ups
 
-How often a packet asks each table, at most. `CONFIG` and `UNDERLAY` are arrays, `ROUTES` is a trie of
-prefixes, the others are hash tables. Beside them a packet moves two counters of its CPU, one that is delivered on its own host
+How often a packet asks each table, at most. `CONFIG`, `VPORTS` and `UNDERLAY` are arrays, `ROUTES` is a
+trie of prefixes, the others are hash tables; the first of this host's PAs of each family are found in `CONFIG`, not in `LOCAL_PAS`. Beside them a packet moves two counters of its CPU, one that is delivered on its own host
 three. A packet that bears another than the first address of its port asks `PORT_CAS` once more. One
 that is left to user space asks for a socket, `CONFIG` and its bucket besides; a record on demand is
 written to once a second at most.

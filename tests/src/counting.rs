@@ -7,7 +7,7 @@ use dataplane_common::{
         config::Config, flood::Flood, lookup::LookupRecord, rewrite::RewriteEntry,
         underlay::NextHop, vport::Vport, vsid::VirtualSubnet,
     },
-    forward::Tables,
+    forward::{Answer, Tables},
     id::{Address, Mac},
 };
 use dataplane_user::policy::table_image::TableImage;
@@ -69,8 +69,9 @@ impl Tables for Counting<'_> {
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
         self.asked(3).local_port(vsid, mac)
     }
-    fn lookup(&self, rdid: u32, ca: Address) -> Option<&LookupRecord> {
-        self.asked(if ca.is_v4() { 4 } else { 5 }).lookup(rdid, ca)
+    fn lookup(&self, rdid: u32, ca: Address, record: &mut LookupRecord) -> Answer {
+        let image = self.asked(if ca.is_v4() { 4 } else { 5 });
+        image.lookup(rdid, ca, record)
     }
     fn route(&self, scope: u32, ca: Address) -> Option<&LookupRecord> {
         self.asked(6).route(scope, ca)

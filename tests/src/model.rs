@@ -228,8 +228,8 @@ fn tunnel(tables: &impl Tables, frame: &[u8], verify: bool) -> Result<Option<Tun
     }
     outer::valid(&frame, &ip, verify)?;
     let gre: GreHeader = frame.load(at).ok_or(DropReason::Truncated)?;
-    let inner = outer::inner_ethertype(&frame, at);
-    Ok(Some(outer::tunnel(tables, &ip, &gre, inner)?))
+    let inner = outer::inner(&frame, at);
+    Ok(Some(outer::tunnel(tables, &ip, &gre, &inner)?))
 }
 
 /// The time as programs stamp records with it.

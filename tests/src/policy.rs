@@ -155,7 +155,9 @@ pub fn two_tenants() -> TableImage {
 }
 
 fn underlay(image: &mut TableImage) {
-    image.local_pas.extend([US.into(), Address::v6(US6)]);
+    let own = [US.into(), Address::v6(US6)];
+    image.local_pas.extend(own);
+    image.config.pas = own;
     hop(image, LOCAL_PA, US, NextHop::RESOLVED);
     hop(image, REMOTE_PA, PEER, NextHop::RESOLVED);
     hop(image, 3, [192, 0, 2, 3], NextHop::NO_NEIGHBOUR);
@@ -195,7 +197,8 @@ fn customer_routes(image: &mut TableImage) {
     ] {
         let ca = ca(v6, subnet, last).into();
         let rdid = BLUE_RDID;
-        let mut via = image.lookup[&LookupKey { rdid, ca }];
+        let via = image.lookup.get(&LookupKey { rdid, ca });
+        let mut via = via.expect("the record");
         via.flags |= LookupRecord::VIA;
         put_route(image, scope, prefix, via);
     }
@@ -272,7 +275,9 @@ fn port(
     both(image, (rdid, vsid), (subnet, last), here);
     for ca in cas {
         image.port_cas.insert(PortCaKey { slot, ca });
-        let record = image.lookup.get_mut(&LookupKey { rdid, ca });
-        record.expect("just made").ifindex = ifindex;
+        let key = LookupKey { rdid, ca };
+        let mut record = image.lookup.get(&key).expect("just made");
+        record.ifindex = ifindex;
+        image.lookup.insert(key, record);
     }
 }

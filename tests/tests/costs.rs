@@ -24,8 +24,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/costs.md");
 
 /// What the tests accept of the verifier's limit of a million.
 const VERIFIED: u64 = 100_000;
-/// Capacities of `LOOKUP` at which a record's memory is measured: powers of two, as the kernel
-/// rounds the number of its buckets up to one.
+/// Records of `LOOKUP` at which the memory of one is measured, of a table that was made for so many.
 const SIZES: [u32; 2] = [1 << 16, 1 << 17];
 /// Tables of which each CPU has its own, so that their memory is the machine's matter.
 const EACH_CPU: [&str; 2] = ["COUNTERS", "DROPS"];
@@ -138,15 +137,15 @@ fn costs_in_look_ups_of_every_walk_are_known() {
     // The port, no record, and the route that says that there may be one; or the port's other CAs
     // where ARP names one that is not its own.
     assert_eq!(most("egress", "left to user space: `MISS`"), 3);
-    // Our PA, the subnet, the port by MAC and by device, no record, no station, and the route.
+    // Our PA, the port by MAC and twice by device, no record, no station, and the route.
     assert_eq!(most("ingress", "left to user space: `SOURCE_MISS`"), 7);
     // The port, its other CAs, the record and its next hop; and both of the other CA itself, which
     // have its PA.
     assert_eq!(most("egress", "IPv4 to another host, rewritten"), 7);
     // The settings, whose the destination is (once for each who asks), the source, and the port.
     assert_eq!(most("ingress", "IPv4 to its port, rewritten"), 4);
-    // Our PA, the subnet, the sender's record and PA, the port by MAC and by device; and its station
-    // and route where there is no record.
+    // Our PA, the port by MAC and twice by device, the sender's record and PA; and its station and
+    // route where there is no record.
     assert_eq!(most("ingress", "IPv4 to its port"), 8);
 }
 

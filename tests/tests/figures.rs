@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use dataplane_bench::figures::{Figure, Plan, measure};
+use dataplane_bench::{
+    figures::{Figure, Plan, measure},
+    results::goals::{Reads, goals},
+};
 
 /// Small enough for every run of the tests.
 fn plan() -> Plan {
@@ -13,7 +16,29 @@ fn plan() -> Plan {
         trials: 2,
         policy_trials: 1,
         packets: 64,
+        watched: 10_000,
         seed: 7,
+    }
+}
+
+/// Goals read figures of other sizes, and of nothing else that differs.
+fn every_goal_has_its_figure(figures: &[Figure]) {
+    const SIZES: [&str; 2] = ["records", "of packets"];
+    for goal in goals() {
+        let Reads::Figure { name, parameters } = goal.reads else {
+            continue;
+        };
+        let fits = |figure: &&Figure| {
+            let same = parameters
+                .iter()
+                .all(|(name, value)| match figure.parameters.get(*name) {
+                    Some(found) => SIZES.contains(name) || found == value,
+                    None => false,
+                });
+            figure.name == name && figure.parameters.len() == parameters.len() && same
+        };
+        let found = figures.iter().find(fits);
+        assert!(found.is_some(), "nothing measures {name} {parameters:?}");
     }
 }
 
@@ -33,7 +58,11 @@ fn every_figure_is_measured() {
             figure.trials.iter().all(|trial| trial.is_finite()),
             "{figure:?}"
         );
-        assert_eq!(figure.parameters["records"], "64", "{figure:?}");
+        let watched = figure.name == "half-updates";
+        assert!(
+            watched || figure.parameters["records"] == "64",
+            "{figure:?}"
+        );
     }
     let conditions: BTreeSet<_> = figures.iter().map(|f| (&f.name, &f.parameters)).collect();
     assert_eq!(
@@ -47,11 +76,14 @@ fn every_figure_is_measured() {
         "cold-start",
         "first-packet",
         "first-packet-loss",
+        "half-updates",
         "kernel-memory",
         "load-rate",
+        "memory",
         "ns-per-packet",
     ];
     assert_eq!(names, BTreeSet::from(wanted));
+    every_goal_has_its_figure(&figures);
     // No table takes less than what stands in it.
     let kernel = figures
         .iter()

@@ -3,7 +3,12 @@
 use std::collections::BTreeSet;
 
 use dataplane_common::{
-    abi::{config::Config, stats::Direction, vport::Vport},
+    abi::{
+        config::Config,
+        lookup::LookupRecord,
+        stats::Direction,
+        vport::{NEAR_IFINDEXES, PLACES_OF_VPORTS, Vport},
+    },
     reason::DropReason,
 };
 use dataplane_tests::{
@@ -12,16 +17,24 @@ use dataplane_tests::{
     fixtures::{self, asked, slow_path},
     model::{Setting, decide},
     packet::{patch, received, sent, tagged, udp},
-    policy::{BLUE, BLUE_5, BLUE_6, RED, RED_5, SENDER, broadcasting, red_sends, two_tenants},
+    policy::{
+        BLUE, BLUE_5, BLUE_6, BLUE_6_DEVICE, BLUE_16, BLUE_16_DEVICE, RED, RED_5, SENDER,
+        broadcasting, red_sends, two_tenants, vm,
+    },
     prog_run::{Hook, Programs},
 };
+use dataplane_user::policy::table_image::TableImage;
 
 const A: [u8; 4] = [10, 0, 0, 5];
 const REMOTE: [u8; 4] = [10, 0, 0, 7];
 const PEER: [u8; 4] = [192, 0, 2, 2];
 
 /// Reasons that no packet can provoke through `BPF_PROG_TEST_RUN`, and why.
-const NOT_BY_PACKET: [(DropReason, &str); 9] = [
+const NOT_BY_PACKET: [(DropReason, &str); 10] = [
+    (
+        DropReason::LookupBusy,
+        "the table has to change each time that it is read",
+    ),
     (
         DropReason::DecapFailed,
         "the helper fails only without memory",
@@ -156,6 +169,74 @@ fn a_device_that_is_no_vport_leaks_nothing_into_the_host() {
     let want = Want::Dropped(0, DropReason::PortUnknown);
     let fixture = Fixture::egress("no vport", udp(A, REMOTE, 30), want);
     check(&Programs::load(&image), &[fixture], &[Hook::Tc, Hook::Xdp]);
+}
+
+/// Two ports whose devices have the same low bits, as on a host that has made very many devices.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_device_of_any_index_is_found() {
+    const NEAR: u32 = 4464;
+    const FAR: u32 = NEAR_IFINDEXES + NEAR;
+    let mut image = two_tenants();
+    for (from, to) in [(BLUE_6_DEVICE, FAR), (BLUE_16_DEVICE, NEAR)] {
+        moved(&mut image, from, to);
+    }
+    let programs = Programs::load(&image);
+    let mut fixtures = Vec::new();
+    for (ca, slot) in [([10, 0, 0, 6], BLUE_6), ([10, 0, 1, 16], BLUE_16)] {
+        let inner = patch(&udp(REMOTE, ca, 30), 0, &vm(ca[3]).0);
+        let vsid = image.vports.values().find(|port| port.slot == slot);
+        let vsid = vsid.expect("port").vsid;
+        let frame = received(vsid, PEER, 0, &inner);
+        let want = Want::Delivered(0, slot, inner);
+        fixtures.push(Fixture::ingress("any index", frame, want));
+    }
+    check(&programs, &fixtures, &[Hook::Tc, Hook::Xdp]);
+    image.vports.remove(&FAR);
+    let mut programs = programs;
+    programs.fill(&image);
+    let gone = &mut fixtures[0];
+    gone.want = Want::Dropped(0, DropReason::NoLocalPort);
+    check(&programs, &fixtures, &[Hook::Tc, Hook::Xdp]);
+}
+
+/// A vport that changes goes from place to place, and all of them are used again.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_port_is_found_however_often_it_changes() {
+    let mut image = two_tenants();
+    let mut programs = Programs::load(&image);
+    let ports = u32::try_from(image.vports.len()).expect("few");
+    let changes = PLACES_OF_VPORTS / ports + 2;
+    for change in 0..changes {
+        for port in image.vports.values_mut() {
+            port.mtu = 1400 + u16::try_from(change % 100).expect("small");
+        }
+        programs.fill(&image);
+    }
+    let frame = udp(A, REMOTE, 30);
+    let out = sent(BLUE, 0, &frame);
+    let fixture = Fixture::egress("changed", frame, Want::Encapped(BLUE_5, out));
+    check(&programs, &[fixture], &[Hook::Tc, Hook::Xdp]);
+}
+
+/// The port at another device.
+fn moved(image: &mut TableImage, from: u32, to: u32) {
+    let port = image.vports.remove(&from).expect("port");
+    image.vports.insert(to, port);
+    let local = image.local_ports.values_mut();
+    local.filter(|i| **i == from).for_each(|i| *i = to);
+    let moved = |mut record: LookupRecord| {
+        if record.ifindex == from {
+            record.ifindex = to;
+        }
+        record
+    };
+    let records = image.lookup.iter();
+    image.lookup = records.map(|(key, record)| (key, moved(record))).collect();
+    for record in image.stations.values_mut() {
+        *record = moved(*record);
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use dataplane_tests::{
         BLUE, BLUE_5, BLUE_RDID, RED, RED_RDID, UPLINK_DEVICE, asking, blue_on_demand, rewriting,
         two_tenants,
     },
-    prog_run::{Hook, Listener, Programs, UPLINK},
+    prog_run::{Hook, Listener, Programs, UPLINK, half},
 };
 
 const A: [u8; 4] = [10, 0, 0, 5];
@@ -178,18 +178,18 @@ fn a_queue_with_a_socket_gets_the_frame_as_it_is() -> Result<()> {
 }
 
 /// The stamps of records that a hit may or may not move.
-fn stamps(programs: &Programs) -> [u32; 4] {
+fn stamps(programs: &mut Programs) -> [u32; 4] {
     let records = [
         (BLUE_RDID, REMOTE),
         (BLUE_RDID, LOCAL),
         (BLUE_RDID, NOBODY),
         (RED_RDID, REMOTE),
     ];
-    let stamp = |(rdid, ca): (u32, [u8; 4])| {
+    let mut stamp = |(rdid, ca): (u32, [u8; 4])| {
         let ca = ca.into();
         programs.entry(LookupKey { rdid, ca }).stamp
     };
-    records.map(stamp)
+    records.map(&mut stamp)
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_hit_is_noted_at_the_record_in_use_alone() {
             for (direction, frame) in &others {
                 programs.run(hook, *direction, frame);
             }
-            assert_eq!(stamps(&programs), [0; 4], "{hook:?} {direction:?}");
+            assert_eq!(stamps(&mut programs), [0; 4], "{hook:?} {direction:?}");
             let key = LookupKey {
                 rdid: BLUE_RDID,
                 ca: REMOTE.into(),
@@ -224,7 +224,8 @@ fn a_hit_is_noted_at_the_record_in_use_alone() {
             let from = second();
             programs.run(hook, direction, frame);
             let to = second();
-            let [stamp, rest @ ..] = stamps(&programs);
+            let (from, to) = (half(from).into(), half(to).into());
+            let [stamp, rest @ ..] = stamps(&mut programs);
             assert!((from..=to).contains(&stamp), "{stamp} of {from}..={to}");
             assert_eq!(rest, [0; 3], "{hook:?} {direction:?}");
             assert_eq!(programs.entry(key).record, record);

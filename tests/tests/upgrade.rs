@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use aya::{
     EbpfLoader,
-    maps::{Array, HashMap, MapData, MapInfo},
+    maps::{Array, HashMap, Map, MapData, MapInfo},
     programs::{ProgramInfo, SchedClassifier, TcAttachType, links::FdLink},
 };
 use dataplane_common::abi::{VERSION, config::Config, stats::COUNTERS_LEN};
@@ -14,7 +14,11 @@ use dataplane_tests::{
     },
     other_build::{other_build, tags},
 };
-use dataplane_user::dataplane::{OBJECT, layout::MAPS};
+use dataplane_user::dataplane::{
+    OBJECT,
+    layout::MAPS,
+    records::{Outer, Table},
+};
 use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index};
 use std::{
     collections::BTreeSet,
@@ -140,7 +144,7 @@ fn another_capacity_is_migrated_without_loss() {
         for records in [200_000, 100] {
             with_room(site, records)?;
             stream.flows(u64::from(STEADY / 10))?;
-            let info = MapInfo::from_pin(site.nves[0].spec().pin.join("maps/LOOKUP"))?;
+            let info = MapInfo::from_pin(site.nves[0].spec().pin.join("maps/LOOKUP6"))?;
             ensure!(info.max_entries() == records, "{}", info.max_entries());
         }
         ensure!(pins(site)? == before, "{:?}", pins(site)?);
@@ -149,7 +153,7 @@ fn another_capacity_is_migrated_without_loss() {
         site.nves[0].spec_mut().flags = vec!["--lookup-capacity=2".to_owned()];
         refusal(
             site,
-            &["LOOKUP", "room for 100", "room for 2", "lookup-capacity"],
+            &["maps/LOOKUP ", "holds", "room for 2:", "lookup-capacity"],
         )?;
         ensure!(pins(site)? == before, "{:?}", pins(site)?);
         stream.flows(u64::from(STEADY / 10))?;
@@ -194,6 +198,20 @@ fn left_by_another_build(site: &Site, counters: u32, version: u32, attached: boo
     })
 }
 
+/// Puts a table in place whose header is not of this build.
+fn foreign_table(site: &Site) -> Result<()> {
+    let pin = site.nves[0].spec().pin.join("maps/LOOKUP");
+    let outer = || -> Result<Outer> {
+        let map = Map::from_map_data(MapData::from_pin(&pin)?)?;
+        Ok(Outer::new(map.try_into()?))
+    };
+    Table::new(outer()?, 100)?;
+    let mut table = outer()?.current()?.context("no table")?;
+    let mut header = table.get(&0, 0)?;
+    header[0] += 1;
+    Ok(table.set(0, header, 0)?)
+}
+
 /// Ids of the programs at the uplink of `host-a`.
 fn attached(site: &Site) -> Result<Vec<u32>> {
     let attached = || SchedClassifier::query_tcx("eth0", TcAttachType::Ingress).map_err(Into::into);
@@ -207,21 +225,32 @@ fn maps_of_another_layout_are_refused_as_long_as_programs_run_on_them() {
     proof(Site::bare("uplay", &["blue-vm1"]), |site| {
         // Its folders and flags, and then nothing of it.
         site.start(0, "tc")?;
-        for (counters, version, told) in [
+        for (counters, version, foreign, told) in [
             (
                 COUNTERS_LEN * 2,
                 VERSION,
+                false,
                 ["COUNTERS", "this nved needs a PerCpuArray"],
             ),
             (
                 COUNTERS_LEN,
                 VERSION + 1,
+                false,
                 ["layout version", "this nved needs"],
+            ),
+            (
+                COUNTERS_LEN,
+                VERSION,
+                true,
+                ["map LOOKUP", "a table of another layout"],
             ),
         ] {
             site.nvectl(0, &["unload"])?.success()?;
             site.nves[0].stop();
             left_by_another_build(site, counters, version, true)?;
+            if foreign {
+                foreign_table(site)?;
+            }
             let before = (pins(site)?, attached(site)?);
             ensure!(
                 before.1.len() == 1,

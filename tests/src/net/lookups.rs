@@ -3,7 +3,7 @@
 use super::{SOON, Site};
 use anyhow::{Context, Result, ensure};
 use dataplane_common::abi::lookup::LookupRecord;
-use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::Lookups as Tables};
+use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::look::Look};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -21,15 +21,13 @@ impl Site {
     /// The records of a virtual subnet in the kernel's table, negative answers among them.
     pub fn lookups(&self, host: usize, vsid: u32) -> Result<Lookups> {
         let pin = &self.nves[host].spec().pin;
-        let map = Tables::pinned(&pin.join(MAPS_FOLDER))?;
+        let tables = Look::pinned(&pin.join(MAPS_FOLDER))?;
         let mut found = BTreeMap::new();
-        // A key that is removed meanwhile may start the walk anew: the same records come twice.
-        for item in map.iter() {
-            let (key, entry) = item?;
+        for (key, record) in tables.records()? {
             if let IpAddr::V4(ca) = key.ca.into()
-                && entry.record.vsid == vsid
+                && record.vsid == vsid
             {
-                found.insert(ca, entry.record);
+                found.insert(ca, record);
             }
         }
         Ok(found)

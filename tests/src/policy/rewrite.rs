@@ -56,7 +56,7 @@ pub fn nat(image: &mut TableImage, rdid: u32, (subnet, last): (u8, u8), flags: u
             rdid,
             ca: ca(v6, subnet, last).into(),
         };
-        let Some(mut record) = image.lookup.get(&key).copied() else {
+        let Some(mut record) = image.lookup.get(&key) else {
             continue;
         };
         let before = image.underlay[&record.pa_index];
@@ -110,7 +110,7 @@ pub fn second_ca(image: &mut TableImage) {
             rdid: BLUE_RDID,
             ca: ca(v6, 0, 5).into(),
         };
-        let record = image.lookup[&key];
+        let record = image.lookup.get(&key).expect("the record");
         key.ca = ca(v6, 0, SECOND).into();
         image.lookup.insert(key, record);
         let slot = image.vports[&SENDER].slot;

@@ -59,11 +59,13 @@ pub fn on_demand(image: &mut TableImage, rdid: u32) {
     for subnet in image.subnets.values_mut().filter(|s| s.rdid == rdid) {
         subnet.flags |= VirtualSubnet::ON_DEMAND;
     }
-    for (key, record) in &mut image.lookup {
+    let records = image.lookup.iter().map(|(key, mut record)| {
         if key.rdid == rdid && !record.has(LookupRecord::LOCAL | LookupRecord::GATEWAY) {
             record.flags |= LookupRecord::ON_DEMAND;
         }
-    }
+        (key, record)
+    });
+    image.lookup = records.collect();
 }
 
 /// The same, and blue's ports learn their CAs and are told of their router, and a broadcast has more
@@ -192,7 +194,7 @@ pub fn external_router() -> TableImage {
             rdid: BLUE_RDID,
             ca: super::ca(v6, 0, 7).into(),
         };
-        let mut via = image.lookup[&router];
+        let mut via = image.lookup.get(&router).expect("the record");
         via.flags |= LookupRecord::VIA;
         let prefix = if v6 { "::/0" } else { "0.0.0.0/0" };
         put_route(&mut image, route::of_subnet(BLUE), prefix, via);

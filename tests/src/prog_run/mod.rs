@@ -14,17 +14,16 @@ use aya::{
     programs::{ProgramError, ProgramInfo, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use dataplane_common::abi::{
-    config::Config,
-    lookup::{LookupEntry, LookupKey, LookupKey4, LookupRecord},
-    programs,
-    route::RouteKey,
-    stats::Direction,
+    config::Config, lookup::LookupRecord, programs, route::RouteKey, stats::Direction,
     underlay::NextHop,
 };
-use dataplane_user::{dataplane::OBJECT, policy::table_image::TableImage};
+use dataplane_user::{
+    dataplane::{OBJECT, lookups::Lookups, vports::Vports},
+    policy::table_image::TableImage,
+};
 
 pub use counts::Counts;
-pub use upcalls::{Listener, UPLINK};
+pub use upcalls::{Listener, UPLINK, half};
 
 use crate::policy::{SENDER, UPLINK_DEVICE};
 
@@ -72,6 +71,9 @@ pub struct Programs {
     ebpf: Ebpf,
     /// Where programs go on in others; the kernel empties the map when nobody has it open.
     _places: ProgramArray<MapData>,
+    /// `LOOKUP` and `LOOKUP6`.
+    lookups: Lookups,
+    vports: Vports,
     /// What is in the maps.
     image: TableImage,
 }
@@ -90,8 +92,11 @@ impl Programs {
             };
             loaded.unwrap_or_else(|error| panic!("{name}: {error:#?}"));
         }
+        let lookups = Lookups::take(&mut ebpf).expect("tables of records");
         let mut programs = Self {
+            vports: Vports::take(&mut ebpf).expect("maps"),
             _places: place_programs(&mut ebpf),
+            lookups,
             ebpf,
             image: TableImage::default(),
         };
@@ -120,10 +125,24 @@ impl Programs {
             underlay.set(*index, hop, 0).expect("set");
         }
         let old = std::mem::replace(&mut self.image, image.clone());
-        self.put("VPORTS", &old.vports, &image.vports);
+        for ifindex in old.vports.keys() {
+            self.vports.remove(*ifindex).expect("removed");
+        }
+        for (ifindex, vport) in &image.vports {
+            self.vports.insert(*ifindex, *vport).expect("room");
+        }
         self.put("LOCAL_PORTS", &old.local_ports, &image.local_ports);
-        self.put("LOOKUP", &v4(&old), &v4(image));
-        self.put("LOOKUP6", &v6(&old), &v6(image));
+        for key in old
+            .lookup
+            .keys()
+            .filter(|key| !image.lookup.contains_key(key))
+        {
+            // A test may have removed it.
+            let _ = self.lookups.remove(&key);
+        }
+        for (key, record) in image.lookup.iter() {
+            self.set_entry(key, Some(record.into()));
+        }
         self.put("MACS", &old.stations, &image.stations);
         self.put("FLOODS", &old.floods, &image.floods);
         self.put("VSIDS", &old.subnets, &image.subnets);
@@ -248,19 +267,6 @@ fn place_programs(ebpf: &mut Ebpf) -> ProgramArray<MapData> {
         places.set(place, fd, 0).expect("set");
     }
     places
-}
-
-fn v4(image: &TableImage) -> BTreeMap<LookupKey4, LookupEntry> {
-    let records = image.lookup.iter();
-    let records = records.filter_map(|(key, record)| Some((key.v4()?, (*record).into())));
-    records.collect()
-}
-
-fn v6(image: &TableImage) -> BTreeMap<LookupKey, LookupEntry> {
-    let records = image.lookup.iter().filter(|(key, _)| !key.ca.is_v4());
-    records
-        .map(|(key, record)| (*key, (*record).into()))
-        .collect()
 }
 
 fn present<K: Ord + Copy>(keys: &BTreeSet<K>) -> BTreeMap<K, u32> {

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use aya::{
-    maps::{Array, HashMap, XskMap},
+    maps::{Array, XskMap},
     programs::ProgramError,
 };
-use dataplane_common::abi::{
-    bucket::BUCKETS_LEN,
-    config::Config,
-    lookup::{LookupEntry, LookupKey},
-    upcall::{PAIR, QUEUES, UpcallHeader},
+use dataplane_common::{
+    abi::{
+        bucket::BUCKETS_LEN,
+        config::Config,
+        lookup::{LookupEntry, LookupKey},
+        upcall::{PAIR, QUEUES, UpcallHeader},
+    },
+    records,
 };
 use dataplane_user::{policy::table_image::TableImage, slowpath::socket::Xsk};
 use rustix::time::{ClockId, clock_gettime};
@@ -86,35 +89,31 @@ impl Programs {
         }
     }
 
-    /// Writes an entry of `LOOKUP` or `LOOKUP6`, or removes it.
+    /// Writes an entry of `LOOKUP` or `LOOKUP6` with its stamp, of which `LOOKUP` keeps the lower half;
+    /// or removes it.
     pub fn set_entry(&mut self, key: LookupKey, entry: Option<LookupEntry>) {
-        match key.v4() {
-            Some(key) => self.set("LOOKUP", key, entry),
-            None => self.set("LOOKUP6", key, entry),
-        }
-    }
-
-    fn set<K: aya::Pod>(&mut self, name: &str, key: K, entry: Option<LookupEntry>) {
-        let map = self.ebpf.map_mut(name).expect("map");
-        let mut lookup: HashMap<_, K, LookupEntry> = HashMap::try_from(map).expect("hash");
-        match entry {
-            Some(entry) => lookup.insert(key, entry, 0).expect("room"),
-            None => lookup.remove(&key).expect("it was there"),
-        }
+        let Some(entry) = entry else {
+            return self.lookups.remove(&key).expect("it was there");
+        };
+        let Some(short) = key.v4().map(records::key) else {
+            let long = self.lookups.v6_mut();
+            return long.insert(key, entry, 0).expect("room");
+        };
+        let mut table = self.lookups.v4();
+        table.insert(short, entry.record).expect("room");
+        table.writer_mut().stamp(short, half(entry.stamp));
     }
 
     /// Reads an entry of `LOOKUP` or `LOOKUP6` that is there.
-    pub fn entry(&self, key: LookupKey) -> LookupEntry {
-        match key.v4() {
-            Some(key) => self.get("LOOKUP", &key),
-            None => self.get("LOOKUP6", &key),
+    pub fn entry(&mut self, key: LookupKey) -> LookupEntry {
+        let Some(short) = key.v4().map(records::key) else {
+            return self.lookups.v6_mut().get(&key, 0).expect("an entry");
+        };
+        let entry = self.lookups.v4().writer().get(short).expect("an entry");
+        LookupEntry {
+            record: entry.record,
+            stamp: entry.stamp.into(),
         }
-    }
-
-    fn get<K: aya::Pod>(&self, name: &str, key: &K) -> LookupEntry {
-        let map = self.ebpf.map(name).expect("map");
-        let lookup: HashMap<_, K, LookupEntry> = HashMap::try_from(map).expect("hash");
-        lookup.get(key, 0).expect("an entry")
     }
 
     /// Gives a frame back as user space does: to the program at the near end of the upcall pair.
@@ -134,4 +133,9 @@ impl Programs {
         self.try_program(Hook::Xdp, "nve_xdp_upcall", bytes, 0)
             .expect("XDP takes any frame")
     }
+}
+
+/// The part of a stamp that `LOOKUP` has room for.
+pub fn half(stamp: u32) -> u16 {
+    u16::try_from(stamp & u32::from(u16::MAX)).expect("16 bits")
 }

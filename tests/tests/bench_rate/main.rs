@@ -1,11 +1,12 @@
 //! What measures packet rates measures packets that arrive. Never a speed.
 
 mod keys;
+mod states;
 
 use std::time::Duration;
 
 use dataplane_bench::{
-    paths::{self, Absence, Built, DROP, route},
+    paths::{self, Absence, Built, DROP, room, route},
     rate::{BY_CPU, Rate, share_received},
     scenario::{Keys, PathName, Refusal, Scenario, Sink, Work},
     subject::Measured,
@@ -13,10 +14,13 @@ use dataplane_bench::{
 
 const SHORT: Duration = Duration::from_millis(100);
 
-const WORKS: [Work; 5] = [
+const WORKS: [Work; 8] = [
     Work::Encap,
     Work::Decap,
     Work::EncapDecap,
+    Work::RewriteOut,
+    Work::RewriteIn,
+    Work::RewriteOutIn,
     Work::SameHost,
     Work::Drop(Refusal::SpoofMac),
 ];
@@ -61,7 +65,12 @@ fn conserved(work: Work, measured: &Measured) {
         .filter(|(name, _)| name.starts_with(DROP))
         .map(|(_, packets)| packets)
         .sum();
-    let outcomes = ["egress_encapped", "egress_delivered", "ingress_delivered"];
+    let outcomes = [
+        "egress_encapped",
+        "egress_rewritten",
+        "egress_delivered",
+        "ingress_delivered",
+    ];
     assert_eq!(
         sum(&["egress_received", "ingress_received"]),
         sum(&outcomes) + dropped,
@@ -69,7 +78,10 @@ fn conserved(work: Work, measured: &Measured) {
     );
     let last = match work {
         Work::Encap => "egress_encapped",
-        Work::Decap | Work::EncapDecap => "ingress_delivered",
+        Work::RewriteOut => "egress_rewritten",
+        Work::Decap | Work::EncapDecap | Work::RewriteIn | Work::RewriteOutIn => {
+            "ingress_delivered"
+        }
         Work::SameHost => "egress_delivered",
         Work::Drop(_) => "egress_received",
     };
@@ -110,6 +122,21 @@ fn every_work_arrives_at_xdp() {
 #[ignore = "needs root: cargo xtask test"]
 fn every_work_arrives_at_tc() {
     every_work(PathName::NveTc, PathName::TwinTc, Sink::Skb);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn as_many_cas_are_rewritten_as_there_are_pas() {
+    let scenario = Scenario {
+        work: Work::RewriteOutIn,
+        records: 1 << 17,
+        ..Scenario::PLAIN
+    };
+    let measured = measured(PathName::NveXdp, &scenario);
+    arrived(&measured);
+    conserved(scenario.work, &measured);
+    let keys = count(&measured, "keys");
+    assert!(1024 < keys && keys <= u64::from(room::PAS), "{measured:?}");
 }
 
 #[test]
@@ -210,7 +237,7 @@ fn tenants_talk_both_ways() {
         PathName::TwinTc,
         PathName::TwinXdp,
     ] {
-        for work in [Work::EncapDecap, Work::SameHost] {
+        for work in [Work::EncapDecap, Work::RewriteOutIn, Work::SameHost] {
             let scenario = Scenario {
                 work,
                 sink: Sink::Skb,

@@ -120,8 +120,8 @@ fn headers(frame: &[u8]) -> Result<Headers> {
 
 /// The largest packet of blue's that comes to the CA: a port's, or one that fits the tunnel.
 fn path_mtu(tables: &TableImage, dst: Address) -> Result<u16> {
-    let record = match tables.lookup(BLUE_RDID, dst) {
-        Some(record) => *record,
+    let record = match tables.record(BLUE_RDID, dst) {
+        Some(record) => record,
         None => *tables
             .route(route::of_domain(BLUE_RDID), dst)
             .context("a route")?,

@@ -37,9 +37,13 @@ fn at_uplink(mut image: TableImage) -> TableImage {
     for ifindex in image.local_ports.values_mut().filter(|i| **i == SENDER) {
         *ifindex = ELSEWHERE;
     }
-    for record in image.lookup.values_mut().filter(|r| r.ifindex == SENDER) {
-        record.ifindex = ELSEWHERE;
-    }
+    let records = image.lookup.iter().map(|(key, mut record)| {
+        if record.ifindex == SENDER {
+            record.ifindex = ELSEWHERE;
+        }
+        (key, record)
+    });
+    image.lookup = records.collect();
     image
 }
 

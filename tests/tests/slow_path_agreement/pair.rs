@@ -61,7 +61,8 @@ impl Pair {
         tables.config.punt_interval = 0;
         let mut partial = tables.clone();
         let fixed = |record: &LookupRecord| !record.has(LookupRecord::ON_DEMAND);
-        partial.lookup.retain(|_, record| fixed(record));
+        let records = tables.lookup.iter().filter(|(_, record)| fixed(record));
+        partial.lookup = records.collect();
         let mut partial = Programs::load(&partial);
         let [pair, queue] = listeners;
         partial.listen(PAIR, pair);

@@ -44,11 +44,12 @@ fn pa_of(ca: Address) -> Address {
 
 /// All that blue has by rule `TranslationMethodNat`.
 pub(crate) fn rewriting(mut image: TableImage) -> TableImage {
-    let blue = image.lookup.iter_mut().filter(|(key, record)| {
+    let records = image.lookup.clone();
+    let blue = records.iter().filter(|(key, record)| {
         let stays = record.has(LookupRecord::GATEWAY) || record.has(LookupRecord::NO_TRANSLATION);
         key.rdid == BLUE_RDID && !stays
     });
-    for (index, (key, record)) in (FIRST..).zip(blue) {
+    for (index, (key, mut record)) in (FIRST..).zip(blue) {
         let pa = pa_of(key.ca);
         let mut hop = image.underlay[&record.pa_index];
         hop.pa = pa;
@@ -59,6 +60,7 @@ pub(crate) fn rewriting(mut image: TableImage) -> TableImage {
         image.underlay.insert(index, hop);
         record.pa_index = index;
         record.flags |= LookupRecord::REWRITE;
+        image.lookup.insert(key, record);
         let entry = RewriteEntry {
             rdid: key.rdid,
             vsid: record.vsid,

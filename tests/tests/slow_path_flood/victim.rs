@@ -7,7 +7,7 @@ use dataplane_tests::net::{
     Site, remote_record,
     stream::{Stream, Tally},
 };
-use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::Lookups};
+use dataplane_user::dataplane::{load::MAPS_FOLDER, lookups::look::Look};
 
 /// New destinations of the victim in each phase.
 pub(crate) const DESTINATIONS: u32 = 400;
@@ -97,6 +97,6 @@ fn told(leg: &Leg) -> String {
 /// All entries of the kernel's table of the host that is flooded.
 pub(crate) fn entries(site: &Site) -> Result<usize> {
     let pins = site.nves[0].spec().pin.join(MAPS_FOLDER);
-    let lookup = Lookups::pinned(&pins).context("the table of lookup records")?;
-    Ok(lookup.iter().filter_map(Result::ok).count())
+    let tables = Look::pinned(&pins).context("the table of lookup records")?;
+    Ok(tables.records()?.len())
 }
