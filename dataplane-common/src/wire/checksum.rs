@@ -146,6 +146,14 @@ mod tests {
 
     proptest! {
         #[test]
+        fn words_two_at_a_time_add_up_to_the_same(pairs: [[u8; 4]; 5]) {
+            let [a, b, c, d, e] = pairs.map(|[a, b, ..]| u16::from_be_bytes([a, b]));
+            let [f, g, h, i, j] = pairs.map(|[.., c, d]| u16::from_be_bytes([c, d]));
+            let one_by_one = sum([a, b, c, d, e, f, g, h, i, j]);
+            prop_assert_eq!(sum_as_stored(pairs).to_ne_bytes(), one_by_one.to_be_bytes());
+        }
+
+        #[test]
         fn update_agrees_with_a_fresh_sum(words: [u16; 6], at in 0usize..6, new: u16) {
             let before = !sum(words);
             let mut changed = words;
