@@ -5,7 +5,8 @@ use core::{cell::Cell, hint::black_box, mem::MaybeUninit};
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     btf_maps::{
-        Array, DevMapHash, HashMap, LpmTrie, PerCpuArray, ProgramArray, XskMap, lpm_trie::Key,
+        Array, ArrayOfMaps, DevMapHash, HashMap, LpmTrie, PerCpuArray, ProgramArray, XskMap,
+        lpm_trie::Key,
     },
     helpers::generated::bpf_ktime_get_coarse_ns,
     macros::btf_map,
@@ -49,12 +50,14 @@ static FAR_PLACES: HashMap<u32, u32, 1024> = HashMap::new();
 static PORT_CAS: HashMap<PortCaKey, u32, 16384> = HashMap::new();
 #[btf_map]
 static LOCAL_PORTS: HashMap<LocalPortKey, u32, 1024> = HashMap::new();
+/// Its only element is the current hash: user space puts a larger one in its place.
 #[btf_map]
-static LOOKUP6: HashMap<LookupKey, LookupEntry, 65536, GROWS> = HashMap::new();
+static LOOKUP6: ArrayOfMaps<HashMap<LookupKey, LookupEntry, 1024, GROWS>, 1> = ArrayOfMaps::new();
 #[btf_map]
 static ROUTES: LpmTrie<RouteKey, LookupRecord, 65536> = LpmTrie::new();
+/// As `LOOKUP6`.
 #[btf_map]
-static MACS: HashMap<LocalPortKey, LookupRecord, 65536, GROWS> = HashMap::new();
+static MACS: ArrayOfMaps<HashMap<LocalPortKey, LookupRecord, 1024, GROWS>, 1> = ArrayOfMaps::new();
 #[btf_map]
 static FLOODS: HashMap<u32, Flood, 65536, GROWS> = HashMap::new();
 #[btf_map]
@@ -188,7 +191,8 @@ impl Tables for Maps {
         if let Some(key) = key.v4() {
             return records::look(key, record);
         }
-        let Some(entry) = LOOKUP6.get_ptr_mut(self.key(key)) else {
+        let hash = LOOKUP6.get(0);
+        let Some(entry) = hash.and_then(|hash| hash.get_ptr_mut(self.key(key))) else {
             return Answer::Absent;
         };
         // SAFETY: see `vport`; the record alone is read, which programs never write.
@@ -206,7 +210,7 @@ impl Tables for Maps {
     #[inline(always)]
     fn station(&self, vsid: u32, mac: Mac) -> Option<&LookupRecord> {
         // SAFETY: see `vport`.
-        unsafe { MACS.get(self.key(LocalPortKey::new(vsid, mac))) }
+        unsafe { MACS.get(0)?.get(self.key(LocalPortKey::new(vsid, mac))) }
     }
     #[inline(always)]
     fn flood(&self, vsid: u32) -> Option<&Flood> {

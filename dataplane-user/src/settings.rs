@@ -36,7 +36,7 @@ pub struct Settings {
     pub socket: PathBuf,
     /// The pin folder, on a bpffs.
     pub pin: PathBuf,
-    /// Room in the table of lookup records.
+    /// The most lookup records of each family; tables are as large as their content needs.
     pub lookup_capacity: u32,
     /// What the slow path may take.
     pub slow_path: Limits,
@@ -116,7 +116,7 @@ pub struct Flags {
     /// Folder of BPF pins [default: /sys/fs/bpf/nve]
     #[arg(long, value_name = "DIR")]
     pub pin: Option<PathBuf>,
-    /// Room in the table of lookup records [default: 65536]
+    /// The most lookup records of each family [default: 65536]
     #[arg(long, value_name = "N")]
     pub lookup_capacity: Option<u32>,
     /// Configuration file [default: /etc/nved/nved.toml, if there]

@@ -137,15 +137,13 @@ fn pins(site: &Site) -> Result<BTreeSet<PathBuf>> {
 
 #[test]
 #[ignore = "needs root: cargo xtask test"]
-fn another_capacity_is_migrated_without_loss() {
+fn another_capacity_is_a_bound_and_loses_nothing() {
     proof(Site::up("upcap", "tc"), |site| {
         let before = pins(site)?;
         let stream = stream(site)?;
         for records in [200_000, 100] {
             with_room(site, records)?;
             stream.flows(u64::from(STEADY / 10))?;
-            let info = MapInfo::from_pin(site.nves[0].spec().pin.join("maps/LOOKUP6"))?;
-            ensure!(info.max_entries() == records, "{}", info.max_entries());
         }
         ensure!(pins(site)? == before, "{:?}", pins(site)?);
         site.nves[0].stop();

@@ -12,7 +12,8 @@ use aya::{
     EbpfLoader,
     maps::{IterableMap as _, Map, MapData},
 };
-use dataplane_user::dataplane::{OBJECT, layout, lookups::Lookups};
+use dataplane_common::abi::{lookup::LookupRecord, vport::LocalPortKey};
+use dataplane_user::dataplane::{OBJECT, hash::Hash, layout, lookups::Lookups};
 use xtask::lab::interrupted;
 
 use super::{Figure, Plan, Unit, tables};
@@ -41,18 +42,17 @@ pub fn measure(plan: &Plan) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Bytes that each table takes in the kernel, as it tells itself, with so many lookup records.
+/// Bytes that each table takes in the kernel, as it tells itself, with so many IPv4 lookup records and
+/// nothing else.
 ///
 /// Kernels before 6.4 count only keys and values.
 pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
-    let mut loader = EbpfLoader::new();
-    for name in layout::SIZED {
-        loader.map_max_entries(name, lookup_capacity);
-    }
-    let mut ebpf = loader
+    let mut ebpf = EbpfLoader::new()
         .load(OBJECT)
         .context("the object with the programs")?;
-    let mut lookups = Lookups::take(&mut ebpf)?;
+    let lookups = Lookups::take(&mut ebpf, lookup_capacity)?;
+    let stations: Hash<LocalPortKey, LookupRecord> =
+        Hash::take(&mut ebpf, "MACS", lookup_capacity)?;
     let records = {
         let mut table = lookups.v4();
         table.reserve(lookup_capacity.into())?;
@@ -61,7 +61,8 @@ pub fn of_tables(lookup_capacity: u32) -> Result<Vec<(&'static str, u64)>> {
     let bytes = layout::MAPS.into_iter().map(|name| {
         match name {
             LOOKUP => return Ok((name, records)),
-            "LOOKUP6" => return Ok((name, locked(lookups.v6_mut().map())?)),
+            "LOOKUP6" => return Ok((name, locked(lookups.v6().current().map())?)),
+            "MACS" => return Ok((name, locked(stations.current().map())?)),
             _ => {}
         }
         let map = ebpf.map(name).with_context(|| format!("no map {name}"))?;

@@ -14,7 +14,7 @@ use aya::{
     programs::{SchedClassifier, Xdp},
 };
 use dataplane_common::abi::stats::Direction;
-use dataplane_user::dataplane::{OBJECT, layout, maps::Maps};
+use dataplane_user::dataplane::{OBJECT, maps::Maps};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use xtask::lab::interrupted;
 
@@ -62,11 +62,7 @@ struct Bench {
 
 impl Bench {
     fn load(records: u32) -> Result<Self> {
-        let mut loader = EbpfLoader::new();
-        for name in layout::SIZED {
-            loader.map_max_entries(name, records.max(tables::DEFAULT_CAPACITY));
-        }
-        let mut ebpf = loader
+        let mut ebpf = EbpfLoader::new()
             .load(OBJECT)
             .context("the object with the programs")?;
         for (name, program) in ebpf.programs_mut() {
@@ -77,7 +73,7 @@ impl Bench {
             };
             loaded.with_context(|| format!("program {name}"))?;
         }
-        let mut maps = Maps::take(&mut ebpf)?;
+        let mut maps = Maps::take(&mut ebpf, records.max(tables::DEFAULT_CAPACITY))?;
         tables::fill(&mut maps, &tables::image(records))?;
         Ok(Self {
             ebpf,

@@ -1,9 +1,9 @@
 //! Maps that an earlier nved left: all of them are taken over, or none.
 //!
 //! What the attached programs read is the truth; a pin that is missing or names another map
-//! (a start or a migration was killed half-way) is set right. A map whose size alone differs is
-//! migrated: a new one is filled before any program reads it. Any other difference is refused
-//! before anything is changed.
+//! (a start was killed half-way) is set right. Any other difference is refused before anything is
+//! changed. How large the tables of records are is no difference: they grow, and `lookup-capacity`
+//! bounds them.
 
 use std::{
     collections::BTreeSet,
@@ -11,25 +11,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::{
-    Pod,
-    maps::{Array, HashMap, Map, MapData, MapInfo},
-};
+use aya::maps::{Array, Map, MapData, MapInfo};
 use dataplane_common::abi::config::Config;
 
 use super::{
     Error,
     detach::pin_failed,
-    layout::{self, Fit, MAPS, SIZED},
+    layout::{self, MAPS},
     load::MAPS_FOLDER,
     lookups,
     maps::{Maps, failed},
     namespace,
     running::Running,
 };
-
-/// Behind the name in the pin of a larger or smaller map until that is filled.
-const NEXT: &str = "-next";
 
 /// What shall become of the pinned maps.
 #[derive(Debug)]
@@ -40,8 +34,6 @@ pub struct Adoption {
     mend: Vec<(&'static str, u32)>,
     /// Pins that nothing runs on and that do not fit.
     discard: bool,
-    /// Maps that get another size.
-    resize: BTreeSet<&'static str>,
     /// Nothing of an earlier nved is here.
     fresh: bool,
     /// What is attached by pins.
@@ -50,23 +42,21 @@ pub struct Adoption {
 
 impl Adoption {
     /// Decides; changes nothing.
-    pub fn plan(pin: &Path, lookup_capacity: u32) -> Result<Self, Error> {
+    pub fn plan(pin: &Path) -> Result<Self, Error> {
         let mut adoption = Self {
             pin: pin.to_owned(),
             folder: pin.join(MAPS_FOLDER),
             mend: Vec::new(),
             discard: false,
-            resize: BTreeSet::new(),
             fresh: true,
             running: Running::read(pin)?,
         };
         namespace::check(pin, &adoption.running)?;
-        match adoption.examine(lookup_capacity) {
+        match adoption.examine() {
             // What no program runs on is of no use to anybody.
             Err(Error::Layout(mismatch)) if adoption.running.programs.is_empty() => {
                 tracing::info!("unused pinned maps are made anew: {mismatch}");
                 adoption.discard = true;
-                adoption.resize.clear();
             }
             done => done?,
         }
@@ -78,7 +68,7 @@ impl Adoption {
         self.running.programs.iter().copied()
     }
 
-    fn examine(&mut self, lookup_capacity: u32) -> Result<(), Error> {
+    fn examine(&mut self) -> Result<(), Error> {
         for name in MAPS {
             let path = self.folder.join(name);
             let pinned = MapInfo::from_pin(&path).ok().map(|info| info.id());
@@ -91,10 +81,7 @@ impl Adoption {
                 self.mend.push((name, id));
             }
             let info = MapInfo::from_id(id).map_err(failed(name))?;
-            let fit = layout::check(&path, name, &info, lookup_capacity)?;
-            if fit == Fit::Resize {
-                self.resize.insert(name);
-            }
+            layout::check(&path, name, &info)?;
             if name == "LOOKUP" && !lookups::is_known(id).map_err(failed(name))? {
                 return Err(layout::Mismatch::Table.into());
             }
@@ -113,9 +100,6 @@ impl Adoption {
                 remove(&self.folder.join(name))?;
             }
         }
-        for name in SIZED {
-            remove(&self.next(name))?;
-        }
         for (name, id) in &self.mend {
             let path = self.folder.join(name);
             tracing::warn!("pin {} is set to the map in use", path.display());
@@ -129,61 +113,37 @@ impl Adoption {
 
     /// Where the loader finds a map, or pins a new one.
     pub fn path(&self, name: &str) -> PathBuf {
-        if self.resize.contains(name) {
-            self.next(name)
-        } else {
-            self.folder.join(name)
-        }
+        self.folder.join(name)
     }
 
-    fn next(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}{NEXT}"))
-    }
-
-    /// Once all programs are loaded: fills maps of another size and makes their pins the maps'.
-    /// Programs that still run on the former ones are replaced when their devices are attached.
-    pub fn complete(&self, maps: &mut Maps) -> Result<(), Error> {
-        let (records, room) = {
-            let table = maps.lookup.v4();
-            (table.len(), table.capacity())
+    /// Once all programs are loaded: goes on with the tables of records, unless they have more than
+    /// they may have.
+    pub fn complete(&self, maps: &Maps) -> Result<(), Error> {
+        let tables = {
+            let (v4, v6) = (maps.lookup.v4(), maps.lookup.v6());
+            [
+                ("LOOKUP", v4.len(), v4.capacity()),
+                ("LOOKUP6", v6.len().into(), v6.capacity().into()),
+                (
+                    "MACS",
+                    maps.stations.len().into(),
+                    maps.stations.capacity().into(),
+                ),
+            ]
         };
-        layout::may_have(&self.folder.join("LOOKUP"), records, room)?;
-        self.take_along("LOOKUP6", maps.lookup.v6_mut())?;
-        self.take_along("MACS", &mut maps.stations)?;
+        for (name, records, room) in tables {
+            layout::may_have(&self.path(name), records, room)?;
+        }
         maps.lookup.sweep();
-        Ok(())
-    }
-
-    fn take_along<K: Pod, V: Pod>(
-        &self,
-        name: &'static str,
-        map: &mut HashMap<MapData, K, V>,
-    ) -> Result<(), Error> {
-        if !self.resize.contains(name) {
-            return Ok(());
-        }
-        let (old, new) = (self.folder.join(name), self.next(name));
-        let former: HashMap<_, K, V> = lookups::open(&old).map_err(failed(name))?;
-        let records: Result<Vec<_>, _> = former.iter().collect();
-        let records = records.map_err(failed(name))?;
-        layout::has_room(&old, &new, records.len())?;
-        for (key, record) in records {
-            map.insert(key, record, 0).map_err(failed(name))?;
-        }
-        std::fs::rename(&new, &old).map_err(pin_failed(&new))?;
-        tracing::info!("map {name} has another size now; its records were taken along");
         Ok(())
     }
 
     /// Undoes what a refused start made.
     pub fn abandon(&self) {
-        let made: Vec<PathBuf> = if self.fresh || self.discard {
-            MAPS.iter().map(|name| self.folder.join(name)).collect()
-        } else {
-            SIZED.iter().map(|name| self.next(name)).collect()
-        };
-        for pin in made {
-            let _ = std::fs::remove_file(pin);
+        if self.fresh || self.discard {
+            for name in MAPS {
+                let _ = std::fs::remove_file(self.path(name));
+            }
         }
         if self.fresh {
             namespace::release(&self.pin);

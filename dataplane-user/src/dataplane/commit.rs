@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     Dataplane, Error,
-    layout::Layout,
+    layout::{Layout, SIZED},
     lookups::{self, Lookups},
     maps::failed,
     records::Refused,
@@ -90,10 +90,11 @@ impl Dataplane {
         removed.is_ok().then_some(*key)
     }
 
-    /// Sees that the table of records is still the one that programs read, and gives memory back that
-    /// it does not need any more; to be called now and then.
-    pub fn tend(&self) -> Result<(), Refused> {
-        self.maps.lookup.tend()
+    /// Sees that the tables of records and stations are still those that programs read, and gives memory
+    /// back that they do not need any more; to be called now and then.
+    pub fn tend(&mut self) -> Result<(), Refused> {
+        self.maps.lookup.tend()?;
+        lookups::unstarved(self.maps.stations.tend())
     }
 
     fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {
@@ -108,7 +109,7 @@ impl Dataplane {
             MapOp::PutPortCa(key) => maps.port_cas.insert(key, 0, 0),
             MapOp::PutLocalPort(key, ifindex) => maps.local_ports.insert(key, ifindex, 0),
             MapOp::PutLookup(key, record) => maps.lookup.insert(&key, entry(record)),
-            MapOp::PutStation(key, record) => maps.stations.insert(key, record, 0),
+            MapOp::PutStation(key, record) => maps.stations.insert(&key, &record),
             MapOp::PutRoute(prefix, record) => maps.routes.insert(&trie_key(prefix), record, 0),
             MapOp::PutFlood(vsid, flood) => maps.floods.insert(vsid, flood, 0),
             MapOp::DeleteFlood(vsid) => gone(maps.floods.remove(&vsid)),
@@ -138,7 +139,7 @@ impl Dataplane {
         let room = self
             .capacity(map)
             .map_or(String::new(), |n| format!(" (room for {n})"));
-        if map == "LOOKUP" || super::layout::SIZED.contains(&map) {
+        if SIZED.contains(&map) {
             format!(
                 "map {map} is full{room}; set a larger lookup-capacity and restart nved (no traffic is lost)"
             )
@@ -148,8 +149,8 @@ impl Dataplane {
     }
 
     fn capacity(&self, map: &str) -> Option<u32> {
-        if map == "LOOKUP" {
-            return u32::try_from(self.maps.lookup.v4().capacity()).ok();
+        if SIZED.contains(&map) {
+            return Some(self.maps.stations.capacity());
         }
         let path = self.pin.join(super::load::MAPS_FOLDER).join(map);
         Layout::room(&path)
@@ -180,9 +181,14 @@ const fn trie_key(prefix: Prefix) -> Key<RouteKey> {
 /// What is not there need not be removed.
 pub(crate) fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
     match removed {
-        Err(error) if errno(&error) == Some(libc::ENOENT) => Ok(()),
+        Err(error) if is_absent(&error) => Ok(()),
         other => other,
     }
+}
+
+/// Whether a map does not have the key.
+pub(super) fn is_absent(error: &MapError) -> bool {
+    errno(error) == Some(libc::ENOENT)
 }
 
 /// An entry of a record that was looked up just now.
@@ -205,7 +211,7 @@ pub(crate) fn second() -> u32 {
 }
 
 /// Whether the map has no room.
-pub(crate) fn is_full(error: &MapError) -> bool {
+pub fn is_full(error: &MapError) -> bool {
     match lookups::refused(error) {
         Some(Refused::Full(_) | Refused::Crowded(_) | Refused::Starved { .. }) => true,
         Some(Refused::Foreign | Refused::Kernel(_)) => false,

@@ -7,7 +7,7 @@ use dataplane_common::abi::{
     bucket::BUCKETS_LEN,
     config::Config,
     flood::Flood,
-    lookup::{LookupEntry, LookupKey, LookupRecord},
+    lookup::LookupRecord,
     port_ca::PortCaKey,
     programs::PROGS_LEN,
     rewrite::RewriteEntry,
@@ -46,8 +46,8 @@ pub const MAPS: [&str; 22] = [
     "PROGS",
 ];
 
-/// The maps whose size is a setting (`lookup-capacity`), so that another size is no other layout.
-pub const SIZED: [&str; 2] = ["LOOKUP6", "MACS"];
+/// The maps that grow with their content up to a setting (`lookup-capacity`).
+pub const SIZED: [&str; 3] = ["LOOKUP", "LOOKUP6", "MACS"];
 
 /// Kind and sizes of a map; `None` is "whatever the object says".
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,21 +73,7 @@ pub enum Mismatch {
         /// Of this build with these settings.
         needed: Layout,
     },
-    /// A smaller map was asked for than its content needs.
-    #[error(
-        "pinned map {path} is a {found} and holds {entries} records; this nved needs a {needed}: nothing was changed; set a larger lookup-capacity"
-    )]
-    Room {
-        /// The pin.
-        path: String,
-        /// Of the pinned map.
-        found: Layout,
-        /// Of this build with these settings.
-        needed: Layout,
-        /// Records in the pinned map.
-        entries: usize,
-    },
-    /// The same for the table that grows, whose size is no matter of its layout.
+    /// A smaller table was asked for than its content needs.
     #[error(
         "pinned map {path} holds {entries} records; this nved needs one with room for {room}: nothing was changed; set a larger lookup-capacity"
     )]
@@ -120,7 +106,7 @@ pub enum Mismatch {
 
 impl Layout {
     /// What this build needs of the map `name`.
-    pub fn needed(name: &str, lookup_capacity: u32) -> Option<Self> {
+    pub fn needed(name: &str) -> Option<Self> {
         Some(match name {
             "CONFIG" => Self::of::<u32, Config>(MapType::Array, Some(1)),
             "VPORTS" => Self::of::<u32, Vport>(MapType::Array, Some(PLACES_OF_VPORTS)),
@@ -128,10 +114,8 @@ impl Layout {
             "FAR_PLACES" => Self::of::<u32, u32>(MapType::Hash, None),
             "PORT_CAS" => Self::of::<PortCaKey, u32>(MapType::Hash, None),
             "LOCAL_PORTS" => Self::of::<LocalPortKey, u32>(MapType::Hash, None),
-            // Its table is a map of its own, of the size that it needs.
-            "LOOKUP" => Self::of::<u32, u32>(MapType::ArrayOfMaps, Some(1)),
-            "LOOKUP6" => Self::of::<LookupKey, LookupEntry>(MapType::Hash, Some(lookup_capacity)),
-            "MACS" => Self::of::<LocalPortKey, LookupRecord>(MapType::Hash, Some(lookup_capacity)),
+            // The table is a map of its own, of the size that it needs.
+            "LOOKUP" | "LOOKUP6" | "MACS" => Self::of::<u32, u32>(MapType::ArrayOfMaps, Some(1)),
             "ROUTES" => Self::of::<Key<RouteKey>, LookupRecord>(MapType::LpmTrie, None),
             "FLOODS" => Self::of::<u32, Flood>(MapType::Hash, None),
             "PROGS" => Self::of::<u32, u32>(MapType::ProgramArray, Some(PROGS_LEN)),
@@ -178,27 +162,12 @@ impl Layout {
         }
     }
 
-    /// `None`: not at all.
-    fn fit(self, pinned: Self) -> Option<Fit> {
+    /// Whether a pinned map is what is needed.
+    fn fits(self, pinned: Self) -> bool {
         let same = |needed: Option<u32>, found| needed.is_none() || needed == found;
         let alike = self.kind == pinned.kind && self.key == pinned.key;
-        if !alike || !same(self.value, pinned.value) {
-            None
-        } else if same(self.entries, pinned.entries) {
-            Some(Fit::Same)
-        } else {
-            Some(Fit::Resize)
-        }
+        alike && same(self.value, pinned.value) && same(self.entries, pinned.entries)
     }
-}
-
-/// How a pinned map can be taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// As it is.
-    Same,
-    /// By taking its content into a map of another size.
-    Resize,
 }
 
 impl fmt::Display for Layout {
@@ -214,44 +183,17 @@ impl fmt::Display for Layout {
     }
 }
 
-/// Whether the map that was found for a pin can be taken over, and how.
-pub fn check(
-    path: &Path,
-    name: &str,
-    info: &MapInfo,
-    lookup_capacity: u32,
-) -> Result<Fit, Mismatch> {
+/// Refuses a map that was found for a pin and cannot be taken over.
+pub fn check(path: &Path, name: &str, info: &MapInfo) -> Result<(), Mismatch> {
     let found = Layout::pinned(info);
-    let Some(needed) = Layout::needed(name, lookup_capacity) else {
-        return Ok(Fit::Same);
-    };
-    match needed.fit(found) {
-        Some(Fit::Resize) if !SIZED.contains(&name) => None,
-        fit => fit,
+    match Layout::needed(name) {
+        Some(needed) if !needed.fits(found) => Err(Mismatch::Layout {
+            path: path.display().to_string(),
+            found,
+            needed,
+        }),
+        Some(_) | None => Ok(()),
     }
-    .ok_or_else(|| Mismatch::Layout {
-        path: path.display().to_string(),
-        found,
-        needed,
-    })
-}
-
-/// Refuses to take `entries` records from one pinned map into a smaller one.
-pub fn has_room(old: &Path, new: &Path, entries: usize) -> Result<(), Mismatch> {
-    let layout = |path| MapInfo::from_pin(path).map(|info| Layout::pinned(&info));
-    let (Ok(found), Ok(needed)) = (layout(old), layout(new)) else {
-        return Ok(());
-    };
-    let room = needed.entries.unwrap_or_default();
-    if usize::try_from(room).is_ok_and(|room| entries <= room) {
-        return Ok(());
-    }
-    Err(Mismatch::Room {
-        path: old.display().to_string(),
-        found,
-        needed,
-        entries,
-    })
 }
 
 /// Refuses to go on with a table that has more records than it may have.

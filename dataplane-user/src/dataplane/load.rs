@@ -45,7 +45,7 @@ impl Dataplane {
         require::machine()?;
         require::bpffs(&settings.pin)?;
         libbpf_rs::set_print(Some((PrintLevel::Debug, tell)));
-        let adoption = Adoption::plan(&settings.pin, settings.lookup_capacity)?;
+        let adoption = Adoption::plan(&settings.pin)?;
         let loaded = Self::load_on(&adoption, settings);
         if loaded.is_err() {
             adoption.abandon();
@@ -57,10 +57,10 @@ impl Dataplane {
         make_folder(&settings.pin.join(MAPS_FOLDER))?;
         make_folder(&settings.pin.join(LINKS))?;
         adoption.prepare()?;
-        let mut bpf = load_object(adoption, settings.lookup_capacity)?;
-        let mut maps = Maps::take(&mut bpf)?;
+        let mut bpf = load_object(adoption)?;
+        let mut maps = Maps::take(&mut bpf, settings.lookup_capacity)?;
         verify(&mut bpf)?;
-        adoption.complete(&mut maps)?;
+        adoption.complete(&maps)?;
         place_programs(&mut bpf, &mut maps)?;
         let loaded = bpf
             .programs()
@@ -90,11 +90,8 @@ impl Dataplane {
     }
 }
 
-fn load_object(adoption: &Adoption, lookup_capacity: u32) -> Result<Ebpf, Error> {
+fn load_object(adoption: &Adoption) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
-    for name in layout::SIZED {
-        loader.map_max_entries(name, lookup_capacity);
-    }
     for name in layout::MAPS {
         loader.map_pin_path(name, adoption.path(name));
     }

@@ -1,16 +1,15 @@
 //! The lookup records of both families: `LOOKUP` is a table of buckets with the short key of IPv4
-//! ([`super::records`]), `LOOKUP6` a hash with the long one.
+//! ([`super::records`]), `LOOKUP6` a hash with the long one ([`super::hash`]).
 
 use std::{
     io,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use aya::{
     Ebpf,
-    maps::{HashMap, IterableMap as _, Map, MapData, MapError},
+    maps::{Map, MapData, MapError},
     sys::SyscallError,
 };
 use dataplane_common::{
@@ -21,6 +20,7 @@ use dataplane_common::{
 use super::{
     Error,
     commit::second,
+    hash::Hash,
     layout::Mismatch,
     maps::{failed, take},
     records::{Mapped, Outer, Refused, Table, Viewed},
@@ -33,20 +33,18 @@ pub mod look;
 /// could have become idle (a minute), so one whose stamp is misread once goes the next time.
 const AHEAD: u16 = 16;
 
-/// Both maps as one table: the only handle that writes, however many share it.
+/// Both maps as one table: what all who write to them share.
+#[derive(Clone)]
 pub struct Lookups {
     v4: Arc<Mutex<Table<Outer>>>,
-    v6: HashMap<MapData, LookupKey, LookupEntry>,
+    v6: Arc<Mutex<Hash<LookupKey, LookupEntry>>>,
 }
 
 impl Lookups {
-    /// The maps of a loaded object; the table goes on if there is one, as it is before [`Self::sweep`].
-    /// It may have as many records as the hash has room for.
-    pub fn take(bpf: &mut Ebpf) -> Result<Self, Error> {
+    /// The maps of a loaded object, each for so many records at most; the tables go on if there are some,
+    /// that of IPv4 as it is before [`Self::sweep`].
+    pub fn take(bpf: &mut Ebpf, capacity: u32) -> Result<Self, Error> {
         let outer = Outer::new(take(bpf, "LOOKUP")?);
-        let v6: HashMap<_, _, _> = take(bpf, "LOOKUP6")?;
-        let info = v6.map().info().map_err(failed("LOOKUP6"))?;
-        let capacity = info.max_entries();
         let current = outer.current().map_err(failed("LOOKUP"))?;
         let table = match current {
             Some(map) => adopt(
@@ -61,16 +59,7 @@ impl Lookups {
         };
         Ok(Self {
             v4: Arc::new(Mutex::new(table)),
-            v6,
-        })
-    }
-
-    /// Another handle of the same maps.
-    pub fn share(&self) -> Result<Self, MapError> {
-        let v6 = MapData::from_id(self.v6.map().info()?.id())?;
-        Ok(Self {
-            v4: self.v4.clone(),
-            v6: Map::from_map_data(v6)?.try_into()?,
+            v6: Arc::new(Mutex::new(Hash::take(bpf, "LOOKUP6", capacity)?)),
         })
     }
 
@@ -85,15 +74,16 @@ impl Lookups {
         self.v4.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `LOOKUP6`.
-    pub const fn v6_mut(&mut self) -> &mut HashMap<MapData, LookupKey, LookupEntry> {
-        &mut self.v6
+    /// The hash of IPv6, while no other handle writes to it.
+    pub fn v6(&self) -> MutexGuard<'_, Hash<LookupKey, LookupEntry>> {
+        // As above.
+        self.v6.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The record of a key.
     pub fn get(&self, key: &LookupKey) -> Result<LookupRecord, MapError> {
         let Some(key) = key.v4() else {
-            return self.v6.get(key, 0).map(|entry| entry.record);
+            return self.v6().current().get(key, 0).map(|entry| entry.record);
         };
         let entry = self.v4().writer().get(records::key(key));
         entry.map(|entry| entry.record).ok_or(MapError::KeyNotFound)
@@ -106,7 +96,7 @@ impl Lookups {
             let stamp = self.v4().writer().get(records::key(key))?.stamp;
             age(now, stamp).into()
         } else {
-            let units = now.wrapping_sub(self.v6.get(key, 0).ok()?.stamp);
+            let units = now.wrapping_sub(self.v6().current().get(key, 0).ok()?.stamp);
             // A program may have stamped it since the clock was read.
             if units > u32::MAX / 2 { 0 } else { units }
         };
@@ -115,9 +105,9 @@ impl Lookups {
     }
 
     /// Writes an entry. The stamp is kept of what is there on demand, and of that its lower half.
-    pub fn insert(&mut self, key: &LookupKey, entry: LookupEntry) -> Result<(), MapError> {
+    pub fn insert(&self, key: &LookupKey, entry: LookupEntry) -> Result<(), MapError> {
         let Some(key) = key.v4() else {
-            return self.v6.insert(key, entry, 0);
+            return self.v6().insert(key, &entry);
         };
         let key = records::key(key);
         let mut table = self.v4();
@@ -128,11 +118,18 @@ impl Lookups {
         Ok(())
     }
 
-    /// Sees to it that so many more IPv4 records have room, in one step instead of many. What finds no
-    /// room fails by itself.
-    pub fn reserve(&self, more: u64) {
-        if let Err(refused) = self.v4().reserve(more) {
-            tracing::debug!("map LOOKUP has no room for {more} more records: {refused}");
+    /// Sees to it that so many more records of each family have room, in one step instead of many. What
+    /// finds no room fails by itself.
+    pub fn reserve(&self, (v4, v6): (u64, u64)) {
+        let long = u32::try_from(v6).unwrap_or(u32::MAX);
+        let done = [
+            ("LOOKUP", v4, self.v4().reserve(v4)),
+            ("LOOKUP6", v6, self.v6().reserve(long)),
+        ];
+        for (map, more, done) in done {
+            if let Err(refused) = done {
+                tracing::debug!("map {map} has no room for {more} more records: {refused}");
+            }
         }
     }
 
@@ -154,24 +151,21 @@ impl Lookups {
         }
     }
 
-    /// Sees that the table is still the one that programs read, and gives memory back that it does not
+    /// Sees that the tables are still those that programs read, and gives memory back that they do not
     /// need any more.
     pub fn tend(&self) -> Result<(), Refused> {
-        match self.v4().tend() {
-            // Told already, and no matter: it stays as large as it is.
-            Err(Refused::Starved { .. }) => Ok(()),
-            done => done,
-        }
+        unstarved(self.v4().tend())?;
+        unstarved(self.v6().tend())
     }
 
     /// Removes a record.
-    pub fn remove(&mut self, key: &LookupKey) -> Result<(), MapError> {
+    pub fn remove(&self, key: &LookupKey) -> Result<(), MapError> {
         match key.v4() {
             Some(key) => {
                 let removed = self.v4().writer_mut().remove(records::key(key));
                 removed.map(drop).ok_or_else(absent)
             }
-            None => self.v6.remove(key),
+            None => self.v6().remove(key),
         }
     }
 
@@ -180,7 +174,7 @@ impl Lookups {
         for entry in self.v4().writer().entries() {
             call(records::ca(entry.key).into(), entry.record);
         }
-        for item in &self.v6 {
+        for item in self.v6().current() {
             let (key, entry) = item.map_err(failed("LOOKUP6"))?;
             call(key, entry.record);
         }
@@ -203,6 +197,14 @@ pub fn is_known(id: u32) -> Result<bool, MapError> {
         return Ok(true);
     };
     Ok(Viewed::of(current)?.geometry().is_some())
+}
+
+/// A table that cannot become a smaller one has told so, and it is no matter: it stays as large as it is.
+pub(super) fn unstarved(done: Result<(), Refused>) -> Result<(), Refused> {
+    match done {
+        Err(Refused::Starved { .. }) => Ok(()),
+        done => done,
+    }
 }
 
 /// Stamp units since a stamp of 16 bits.
@@ -241,11 +243,6 @@ fn absent() -> MapError {
         call: "removal from the table in memory",
         io_error: io::Error::from_raw_os_error(libc::ENOENT),
     })
-}
-
-/// A pinned hash.
-pub fn open<K: aya::Pod, V: aya::Pod>(pin: &Path) -> Result<HashMap<MapData, K, V>, MapError> {
-    Map::from_map_data(MapData::from_pin(pin)?)?.try_into()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use dataplane_common::abi::{
 
 use dataplane_common::id::Address;
 
-use super::{Error, lookups::Lookups, vports::Vports};
+use super::{Error, hash::Hash, lookups::Lookups, vports::Vports};
 
 /// All maps of the object.
 pub struct Maps {
@@ -31,7 +31,7 @@ pub struct Maps {
     /// `LOOKUP` and `LOOKUP6`.
     pub lookup: Lookups,
     /// `MACS`.
-    pub stations: HashMap<MapData, LocalPortKey, LookupRecord>,
+    pub stations: Hash<LocalPortKey, LookupRecord>,
     /// `ROUTES`.
     pub routes: LpmTrie<MapData, RouteKey, LookupRecord>,
     /// `FLOODS`.
@@ -57,15 +57,15 @@ pub struct Maps {
 }
 
 impl Maps {
-    /// Takes the maps out of a loaded object.
-    pub fn take(bpf: &mut Ebpf) -> Result<Self, Error> {
+    /// Takes the maps out of a loaded object, those of records and stations for so many at most.
+    pub fn take(bpf: &mut Ebpf, lookup_capacity: u32) -> Result<Self, Error> {
         Ok(Self {
             config: take(bpf, "CONFIG")?,
             vports: Vports::take(bpf)?,
             port_cas: take(bpf, "PORT_CAS")?,
             local_ports: take(bpf, "LOCAL_PORTS")?,
-            lookup: Lookups::take(bpf)?,
-            stations: take(bpf, "MACS")?,
+            lookup: Lookups::take(bpf, lookup_capacity)?,
+            stations: Hash::take(bpf, "MACS", lookup_capacity)?,
             routes: take(bpf, "ROUTES")?,
             floods: take(bpf, "FLOODS")?,
             underlay: take(bpf, "UNDERLAY")?,

@@ -18,6 +18,7 @@ pub mod commit;
 pub mod detach;
 mod explain;
 pub mod foreign;
+pub mod hash;
 pub mod layout;
 pub mod links;
 pub mod load;

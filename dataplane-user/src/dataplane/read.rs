@@ -36,7 +36,7 @@ impl Dataplane {
         maps.lookup.each(|key, record| {
             image.lookup.insert(key, record);
         })?;
-        for item in &maps.stations {
+        for item in maps.stations.current() {
             image.stations.extend(Some(item.map_err(failed("MACS"))?));
         }
         for item in &maps.floods {

@@ -51,15 +51,10 @@ impl SlowPath {
         paths: path_mtu::Teller,
     ) -> Result<Self, Error> {
         let room = usize::try_from(lookups.v4().capacity()).unwrap_or(usize::MAX);
-        let open = || {
-            lookups.share().map_err(|source| Error::Map {
-                map: "LOOKUP6",
-                source,
-            })
-        };
         let failed = |source| Error::SlowPath { source };
         let shared = Arc::new(Shared::new(InUse::new(limits.lives, room)));
-        let questions = resolver::start(shared.clone(), Box::new(open()?)).map_err(failed)?;
+        let questions =
+            resolver::start(shared.clone(), Box::new(lookups.clone())).map_err(failed)?;
         let counts = Arc::new(Counts::default());
         let office = Office {
             shared: shared.clone(),
@@ -72,7 +67,7 @@ impl SlowPath {
             seats: Seats::new(limits, pin, office).map_err(failed)?,
             counts,
             shared,
-            table: Box::new(open()?),
+            table: Box::new(lookups.clone()),
             advertiser: Advertiser::default(),
             ready: false,
         })

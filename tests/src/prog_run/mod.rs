@@ -15,10 +15,10 @@ use aya::{
 };
 use dataplane_common::abi::{
     config::Config, lookup::LookupRecord, programs, route::RouteKey, stats::Direction,
-    underlay::NextHop,
+    underlay::NextHop, vport::LocalPortKey,
 };
 use dataplane_user::{
-    dataplane::{OBJECT, lookups::Lookups, vports::Vports},
+    dataplane::{OBJECT, hash::Hash, lookups::Lookups, vports::Vports},
     policy::table_image::TableImage,
 };
 
@@ -66,6 +66,9 @@ pub enum Action {
     Redirect,
 }
 
+/// Records that the tables may have: the default of `lookup-capacity`.
+const ROOM: u32 = 65_536;
+
 /// The loaded programs with tables.
 pub struct Programs {
     ebpf: Ebpf,
@@ -73,6 +76,8 @@ pub struct Programs {
     _places: ProgramArray<MapData>,
     /// `LOOKUP` and `LOOKUP6`.
     lookups: Lookups,
+    /// `MACS`.
+    stations: Hash<LocalPortKey, LookupRecord>,
     vports: Vports,
     /// What is in the maps.
     image: TableImage,
@@ -92,11 +97,12 @@ impl Programs {
             };
             loaded.unwrap_or_else(|error| panic!("{name}: {error:#?}"));
         }
-        let lookups = Lookups::take(&mut ebpf).expect("tables of records");
+        let lookups = Lookups::take(&mut ebpf, ROOM).expect("tables of records");
         let mut programs = Self {
             vports: Vports::take(&mut ebpf).expect("maps"),
             _places: place_programs(&mut ebpf),
             lookups,
+            stations: Hash::take(&mut ebpf, "MACS", ROOM).expect("maps"),
             ebpf,
             image: TableImage::default(),
         };
@@ -143,7 +149,16 @@ impl Programs {
         for (key, record) in image.lookup.iter() {
             self.set_entry(key, Some(record.into()));
         }
-        self.put("MACS", &old.stations, &image.stations);
+        for key in old
+            .stations
+            .keys()
+            .filter(|key| !image.stations.contains_key(key))
+        {
+            self.stations.remove(key).expect("it was there");
+        }
+        for (key, record) in &image.stations {
+            self.stations.insert(key, record).expect("room");
+        }
         self.put("FLOODS", &old.floods, &image.floods);
         self.put("VSIDS", &old.subnets, &image.subnets);
         self.put(

@@ -96,8 +96,7 @@ impl Programs {
             return self.lookups.remove(&key).expect("it was there");
         };
         let Some(short) = key.v4().map(records::key) else {
-            let long = self.lookups.v6_mut();
-            return long.insert(key, entry, 0).expect("room");
+            return self.lookups.v6().insert(&key, &entry).expect("room");
         };
         let mut table = self.lookups.v4();
         table.insert(short, entry.record).expect("room");
@@ -107,7 +106,7 @@ impl Programs {
     /// Reads an entry of `LOOKUP` or `LOOKUP6` that is there.
     pub fn entry(&mut self, key: LookupKey) -> LookupEntry {
         let Some(short) = key.v4().map(records::key) else {
-            return self.lookups.v6_mut().get(&key, 0).expect("an entry");
+            return self.lookups.v6().current().get(&key, 0).expect("an entry");
         };
         let entry = self.lookups.v4().writer().get(short).expect("an entry");
         LookupEntry {

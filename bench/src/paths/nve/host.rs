@@ -16,7 +16,7 @@ use dataplane_common::{
     reason::DropReason,
 };
 use dataplane_user::dataplane::{
-    OBJECT, layout,
+    OBJECT,
     load::{TC_EGRESS, TC_INGRESS, XDP_EGRESS, XDP_INGRESS},
     lookups::Lookups,
     maps::Maps,
@@ -60,16 +60,13 @@ pub(super) struct Counts {
 /// Loads, fills and attaches. The programs go with what is given first.
 pub(super) fn start(hook: Hook, spec: &Spec, topology: &Topology) -> Result<(Ebpf, Handles)> {
     let mut loader = EbpfLoader::new();
-    for name in layout::SIZED {
-        loader.map_max_entries(name, spec.room);
-    }
     // The ports have CAs of their own, too.
     let owned = spec.owner.map_or(0, |_| spec.keys + SLOTS);
     let mut ebpf = loader
         .map_max_entries("PORT_CAS", owned.max(PORT_CAS_ROOM))
         .load(OBJECT)?;
     let port_cas = programs::map_id(&ebpf, "PORT_CAS")?;
-    let mut maps = Maps::take(&mut ebpf)?;
+    let mut maps = Maps::take(&mut ebpf, spec.room)?;
     fill(&mut maps, spec, port_cas)?;
     attach(&mut ebpf, &mut maps, (hook, spec, topology.host(spec.is_b)))?;
     let Maps {
@@ -84,7 +81,7 @@ pub(super) fn start(hook: Hook, spec: &Spec, topology: &Topology) -> Result<(Ebp
 
 /// A writer of records, each as `next` says.
 pub(super) fn rewrite(
-    mut lookup: Lookups,
+    lookup: Lookups,
     mut next: impl FnMut(u32) -> LookupRecord + Send + 'static,
 ) -> Rewrite {
     Box::new(move |number| {

@@ -91,18 +91,17 @@ impl Dataplane {
     }
 }
 
-/// IPv4 records that the table does not have yet.
-fn missing(held: &RecordTable, wanted: &RecordTable) -> u64 {
-    let mut missing = 0;
+/// Records that the table does not have yet, of IPv4 and of IPv6.
+fn missing(held: &RecordTable, wanted: &RecordTable) -> (u64, u64) {
+    let (mut v4, mut v6) = (0, 0);
     wanted.each_change(held, |change| {
         if let RecordChange::Put(key, _) = change
-            && key.ca.is_v4()
             && (held.is_empty() || !held.contains_key(&key))
         {
-            missing += 1;
+            *if key.ca.is_v4() { &mut v4 } else { &mut v6 } += 1;
         }
     });
-    missing
+    (v4, v6)
 }
 
 /// IPv4 records that are written while nobody else writes: few enough that a record on demand does
@@ -222,8 +221,8 @@ mod tests {
             table(&[1, 2, 3], 1),
             table(&[2, 3, 4, 5, 6], 2),
         );
-        assert_eq!(missing(&none, &wanted), 5);
-        assert_eq!(missing(&held, &wanted), 3);
-        assert_eq!(missing(&wanted, &wanted), 0);
+        assert_eq!(missing(&none, &wanted), (5, 0));
+        assert_eq!(missing(&held, &wanted), (3, 0));
+        assert_eq!(missing(&wanted, &wanted), (0, 0));
     }
 }

@@ -3,31 +3,29 @@ use super::*;
 #[test]
 fn every_map_has_a_layout() {
     for name in MAPS {
-        assert!(Layout::needed(name, 1).is_some(), "{name}");
+        assert!(Layout::needed(name).is_some(), "{name}");
     }
 }
 
 #[test]
-fn only_sized_maps_have_the_size_of_the_setting() {
+fn maps_that_grow_have_their_table_in_a_map_of_its_own() {
     let names: std::collections::BTreeSet<_> = MAPS.into_iter().collect();
     assert_eq!(names.len(), MAPS.len());
     for name in MAPS {
-        let [one, two] = [1, 2].map(|capacity| Layout::needed(name, capacity).expect("layout"));
-        assert_eq!(one != two, SIZED.contains(&name), "{name}");
-        let fit = one.fit(two);
-        assert_eq!(fit == Some(Fit::Resize), SIZED.contains(&name), "{name}");
+        let kind = Layout::needed(name).expect("layout").kind;
+        let grows = kind == MapType::ArrayOfMaps;
+        assert_eq!(grows, SIZED.contains(&name), "{name}");
     }
-    assert!(SIZED.iter().all(|name| names.contains(name)));
-    assert_eq!(Layout::needed("NO_SUCH_MAP", 1), None);
+    assert_eq!(Layout::needed("NO_SUCH_MAP"), None);
 }
 
 #[test]
 fn keys_are_as_long_as_programs_have_them() {
-    let bytes = |name| Layout::needed(name, 1).map(|layout| (layout.key, layout.value));
+    let bytes = |name| Layout::needed(name).map(|layout| (layout.key, layout.value));
     let expected = [
         ("LOOKUP", 4, 4),
-        ("LOOKUP6", 20, 24),
-        ("MACS", 12, 20),
+        ("LOOKUP6", 4, 4),
+        ("MACS", 4, 4),
         // With the prefix length.
         ("ROUTES", 24, 20),
         ("FLOODS", 4, 136),
@@ -40,21 +38,37 @@ fn keys_are_as_long_as_programs_have_them() {
 }
 
 #[test]
-fn only_the_capacity_may_differ() {
-    let needed = Layout::needed("LOOKUP6", 65536).expect("layout");
-    assert_eq!(needed.fit(needed), Some(Fit::Same));
-    let grown = Layout::needed("LOOKUP6", 65537).expect("layout");
-    assert_eq!(needed.fit(grown), Some(Fit::Resize));
-    let wide = Layout { key: 16, ..needed };
-    assert_eq!(needed.fit(wide), None);
-    let array = Layout {
-        kind: MapType::Array,
-        ..needed
-    };
-    assert_eq!(needed.fit(array), None);
+fn kind_and_sizes_must_be_the_same() {
+    let needed = Layout::needed("UPLINKS").expect("layout");
+    assert!(needed.fits(needed));
+    let grown = needed.entries.map(|entries| entries + 1);
+    let others = [
+        Layout {
+            entries: grown,
+            ..needed
+        },
+        Layout { key: 16, ..needed },
+        Layout {
+            value: Some(8),
+            ..needed
+        },
+        Layout {
+            kind: MapType::Array,
+            ..needed
+        },
+    ];
+    assert!(others.iter().all(|other| !needed.fits(*other)));
+    let any = Layout::needed("ROUTES").expect("layout");
+    assert!(
+        any.fits(Layout {
+            entries: Some(7),
+            ..any
+        }),
+        "as the object says"
+    );
     assert_eq!(
         needed.to_string(),
-        "Hash map with 20-byte keys, 24-byte values, room for 65536"
+        format!("Hash map with 4-byte keys, 4-byte values, room for {UPLINKS_LEN}")
     );
 }
 

@@ -13,14 +13,13 @@ use dataplane_common::{
     },
 };
 
-use super::open;
 use crate::dataplane::records::{Outer, Viewed, home::id};
 
 /// `LOOKUP` and `LOOKUP6`, read alone.
 pub struct Look {
     outer: Outer,
     known: RefCell<Option<Rc<Current>>>,
-    v6: HashMap<MapData, LookupKey, LookupEntry>,
+    v6: Outer<HashMap<MapData, LookupKey, LookupEntry>>,
 }
 
 /// A table, mapped.
@@ -33,18 +32,19 @@ struct Current {
 impl Look {
     /// At those that are pinned in a folder.
     pub fn pinned(folder: &Path) -> Result<Self, MapError> {
-        let map = Map::from_map_data(MapData::from_pin(folder.join("LOOKUP"))?)?;
+        let open = |name| Map::from_map_data(MapData::from_pin(folder.join(name))?);
         Ok(Self {
-            outer: Outer::new(map.try_into()?),
+            outer: Outer::new(open("LOOKUP")?.try_into()?),
             known: RefCell::default(),
-            v6: open(&folder.join("LOOKUP6"))?,
+            v6: Outer::new(open("LOOKUP6")?.try_into()?),
         })
     }
 
     /// The record of a key.
     pub fn get(&self, key: &LookupKey) -> Result<LookupRecord, MapError> {
         let Some(key) = key.v4() else {
-            return self.v6.get(key, 0).map(|entry| entry.record);
+            let current = self.v6.current()?.ok_or(MapError::KeyNotFound)?;
+            return current.get(key, 0).map(|entry| entry.record);
         };
         let table = self.table()?.ok_or(MapError::KeyNotFound)?;
         table.read(records::key(key)).ok_or(MapError::KeyNotFound)
@@ -59,9 +59,11 @@ impl Look {
                 found.extend(record.map(|record| (records::ca(key).into(), record)));
             }
         }
-        for item in &self.v6 {
-            let (key, entry) = item?;
-            found.push((key, entry.record));
+        if let Some(current) = self.v6.current()? {
+            for item in &current {
+                let (key, entry) = item?;
+                found.push((key, entry.record));
+            }
         }
         Ok(found)
     }

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use aya::maps::{ArrayOfMaps, IterableMap as _, MapData, MapError};
+use aya::{
+    Pod,
+    maps::{ArrayOfMaps, FromMapData, InnerMap, IterableMap, MapData, MapError},
+};
 use dataplane_common::records::geometry::Geometry;
 
 use super::{
@@ -29,17 +32,17 @@ pub trait Home {
     }
 }
 
-/// `LOOKUP`: an array whose only element is the map that is the current table.
-pub struct Outer(ArrayOfMaps<MapData, Map>);
+/// `LOOKUP`, and others like it: an array whose only element is the map that is the current table.
+pub struct Outer<M = Map>(ArrayOfMaps<MapData, M>);
 
-impl Outer {
+impl<M: FromMapData> Outer<M> {
     /// The map with this content.
-    pub const fn new(map: ArrayOfMaps<MapData, Map>) -> Self {
+    pub const fn new(map: ArrayOfMaps<MapData, M>) -> Self {
         Self(map)
     }
 
     /// The current table; `None` before there is one.
-    pub fn current(&self) -> Result<Option<Map>, MapError> {
+    pub fn current(&self) -> Result<Option<M>, MapError> {
         let mut tried = 0;
         loop {
             tried += 1;
@@ -55,8 +58,27 @@ impl Outer {
     }
 }
 
+impl<M: FromMapData + InnerMap> Outer<M> {
+    /// Makes a map the current one. The system call returns when no program that could have seen the
+    /// former map runs any more (`maybe_wait_bpf_programs`, since Linux 4.18).
+    pub fn replace(&mut self, map: &M) -> Result<(), MapError> {
+        self.0.set(0, map, 0)
+    }
+
+    /// Whether programs look into this map.
+    pub fn shows<K: Pod, V>(&self, map: &M) -> Result<bool, MapError>
+    where
+        M: IterableMap<K, V>,
+    {
+        let Some(current) = self.current()? else {
+            return Ok(false);
+        };
+        Ok(id(&current)? == id(map)?)
+    }
+}
+
 /// What tells a map from all others.
-pub(in crate::dataplane) fn id(map: &Map) -> Result<u32, MapError> {
+pub(in crate::dataplane) fn id<K: Pod, V>(map: &impl IterableMap<K, V>) -> Result<u32, MapError> {
     Ok(map.map().info()?.id())
 }
 
@@ -75,16 +97,11 @@ impl Home for Outer {
         Mapped::create(geometry)
     }
 
-    /// The system call returns when no program that could have seen the former map runs any more
-    /// (`maybe_wait_bpf_programs`, since Linux 4.18).
     fn publish(&mut self, memory: &Mapped) -> Result<(), MapError> {
-        self.0.set(0, memory.map(), 0)
+        self.replace(memory.map())
     }
 
     fn has(&self, memory: &Mapped) -> Result<bool, MapError> {
-        let Some(current) = self.current()? else {
-            return Ok(false);
-        };
-        Ok(id(&current)? == id(memory.map())?)
+        self.shows(memory.map())
     }
 }

@@ -11,7 +11,7 @@ pub const SPARSE: Duration = Duration::from_mins(10);
 
 /// What has been tried, and when.
 #[derive(Default)]
-pub(super) struct Patience {
+pub(in crate::dataplane) struct Patience {
     /// The last growth failed then, for this reason.
     starved: Option<(Instant, String)>,
     /// The last seed for want of a place.
@@ -22,23 +22,23 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Why the kernel is not asked for memory yet.
-    pub(super) fn starved(&self, now: Instant) -> Option<&str> {
+    pub(in crate::dataplane) fn starved(&self, now: Instant) -> Option<&str> {
         let (since, reason) = self.starved.as_ref()?;
         is_recent(*since, now, PAUSE).then_some(reason)
     }
 
     /// Growth failed.
-    pub(super) fn starve(&mut self, now: Instant, reason: String) {
+    pub(in crate::dataplane) fn starve(&mut self, now: Instant, reason: String) {
         self.starved = Some((now, reason));
     }
 
     /// The table is another one.
-    pub(super) fn renewed(&mut self) {
+    pub(in crate::dataplane) fn renewed(&mut self) {
         self.starved = None;
     }
 
     /// Whether another seed may be tried for one record; if so, it is.
-    pub(super) fn reseeds(&mut self, now: Instant) -> bool {
+    pub(in crate::dataplane) fn reseeds(&mut self, now: Instant) -> bool {
         let recent = self.reseeded.is_some_and(|at| is_recent(at, now, PAUSE));
         if !recent {
             self.reseeded = Some(now);
@@ -47,7 +47,7 @@ impl Patience {
     }
 
     /// Whether it has been sparse for long; if so, that begins anew.
-    pub(super) fn was_sparse(&mut self, sparse: bool, now: Instant) -> bool {
+    pub(in crate::dataplane) fn was_sparse(&mut self, sparse: bool, now: Instant) -> bool {
         if !sparse {
             self.sparse = None;
             return false;

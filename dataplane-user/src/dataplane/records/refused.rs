@@ -39,7 +39,7 @@ impl From<Misfit> for Refused {
 }
 
 /// An error with what is behind it.
-pub(super) fn told(error: &MapError) -> String {
+pub(in crate::dataplane) fn told(error: &MapError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
