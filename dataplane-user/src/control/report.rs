@@ -1,4 +1,5 @@
-//! The answer to an apply, made while it is sent: very many changes are in no memory at once.
+//! The answer to an apply, made while it is sent and while the agent carries the change out: very many
+//! changes are in no memory at once.
 
 use std::io::{self, Write};
 
@@ -8,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use tokio::{sync::mpsc, task::spawn_blocking};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::spawn_blocking,
+};
 
 use super::protocol::{Action, ApplyReport, Change};
 use crate::{
@@ -18,21 +22,32 @@ use crate::{
 
 /// About how much is sent at a time, bytes.
 const CHUNK: usize = 64 << 10;
+/// What is written at once is hardly longer, bytes.
+const ROOM: usize = 1 << 10;
 /// Chunks that are made ahead of the client.
 const AHEAD: usize = 4;
 /// Changes of a request that leaves much memory free.
 const LARGE: usize = 4096;
 
-/// The [`ApplyReport`] of a request.
-pub(super) fn body(request: Request, applied: Applied) -> Response {
+/// The [`ApplyReport`] of a request. It ends when `carried_out` has come, if that is to come: a client
+/// that has all of it knows that the change is in effect.
+pub(super) fn body(
+    request: Request,
+    applied: Applied,
+    carried_out: Option<oneshot::Receiver<()>>,
+) -> Response {
     let (sender, receiver) = mpsc::channel::<Bytes>(AHEAD);
     // Whoever asked may be gone, and then nobody misses the rest.
     spawn_blocking(move || {
-        let _ = write(Chunks::new(sender), &request, &applied);
         let large = applied.actions.len() >= LARGE;
+        let (mut out, revision) = (Chunks::new(sender), applied.revision);
+        let _ = begin(&mut out, &request, &applied);
         drop((request, applied));
-        // The round that carried it out gave back what was free then; the request was not. And what
-        // lies between the records that stay goes back to the system in no other way.
+        // An agent that is stopping carries nothing out; the next one does.
+        let _ = carried_out.map(oneshot::Receiver::blocking_recv);
+        let _ = end(&mut out, revision);
+        // The round that carried it out gave back what was free then; the request may not have been.
+        // And what lies between the records that stay goes back to the system in no other way.
         if large {
             crate::memory::give_back();
         }
@@ -45,30 +60,44 @@ pub(super) fn body(request: Request, applied: Applied) -> Response {
     (json, Body::from_stream(chunks)).into_response()
 }
 
-fn write(mut out: impl Write, request: &Request, applied: &Applied) -> io::Result<()> {
+/// What is around the changes: what an empty report has.
+fn around(revision: u64) -> io::Result<(String, String)> {
     let empty = ApplyReport {
         api_version: ApiVersion::V1,
         changes: Vec::new(),
-        revision: applied.revision,
+        revision,
     };
-    // What is around the changes is what an empty report has.
     let empty = serde_json::to_string(&empty)?;
     let (head, tail) = empty.split_once("[]").unwrap_or((&empty, ""));
-    write!(out, "{head}[")?;
+    Ok((head.to_owned(), tail.to_owned()))
+}
+
+/// All but the end.
+fn begin(out: &mut impl Write, request: &Request, applied: &Applied) -> io::Result<()> {
+    write!(out, "{}[", around(applied.revision)?.0)?;
     let (mut done, mut first) = (Ok(()), true);
     request.each(&applied.actions, |key, action| {
         if done.is_ok() {
-            done = one(&mut out, key, action, std::mem::take(&mut first));
+            done = one(out, key, action, std::mem::take(&mut first));
         }
     });
-    done?;
-    write!(out, "]{tail}")?;
+    done
+}
+
+fn end(out: &mut impl Write, revision: u64) -> io::Result<()> {
+    write!(out, "]{}", around(revision)?.1)?;
     out.flush()
 }
 
 fn one(out: &mut impl Write, key: &Key, action: Action, first: bool) -> io::Result<()> {
     if !first {
         out.write_all(b",")?;
+    }
+    if let Key::LookupRecord(vsid, ca) = key {
+        // Very many, and nothing in them is to be escaped.
+        write!(out, r#"{{"object":"lookuprecord/{vsid}/{ca}","action":"#)?;
+        serde_json::to_writer(&mut *out, &action)?;
+        return out.write_all(b"}");
     }
     let object = key.to_string();
     serde_json::to_writer(out, &Change { object, action })?;
@@ -90,6 +119,9 @@ impl Chunks {
 
 impl Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.chunk.capacity() == 0 {
+            self.chunk.reserve_exact(CHUNK + ROOM);
+        }
         self.chunk.extend_from_slice(bytes);
         if self.chunk.len() >= CHUNK {
             self.flush()?;
@@ -106,6 +138,11 @@ impl Write for Chunks {
 
 #[cfg(test)]
 mod tests {
+    use std::{pin::pin, time::Duration};
+
+    use http_body_util::BodyExt as _;
+    use tokio::time::timeout;
+
     use super::*;
     use crate::policy::document::Document;
 
@@ -130,7 +167,8 @@ mod tests {
             revision: 9,
         };
         let mut out = Vec::new();
-        write(&mut out, &request, &applied).expect("written");
+        begin(&mut out, &request, &applied).expect("written");
+        end(&mut out, applied.revision).expect("written");
         let report: ApplyReport = serde_json::from_slice(&out).expect("a report");
         let told: Vec<&str> = report.changes.iter().map(|c| &*c.object).collect();
         let expected = [
@@ -146,8 +184,32 @@ mod tests {
             actions: Vec::new(),
             revision: 9,
         };
-        write(&mut none, &Request::default(), &nothing).expect("written");
+        begin(&mut none, &Request::default(), &nothing).expect("written");
+        end(&mut none, nothing.revision).expect("written");
         let report: ApplyReport = serde_json::from_slice(&none).expect("a report");
         assert!(report.changes.is_empty());
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_the_change_is_carried_out() {
+        for stopping in [false, true] {
+            let applied = Applied {
+                actions: Vec::new(),
+                revision: 9,
+            };
+            let (done, carried_out) = oneshot::channel();
+            let answer = body(Request::default(), applied, Some(carried_out));
+            let mut answer = pin!(answer.into_body().collect());
+            let early = timeout(Duration::from_millis(50), answer.as_mut()).await;
+            assert!(early.is_err(), "it ended before");
+            if stopping {
+                drop(done);
+            } else {
+                done.send(()).expect("it waits");
+            }
+            let bytes = answer.await.expect("a body").to_bytes();
+            let report: ApplyReport = serde_json::from_slice(&bytes).expect("a report");
+            assert_eq!(report.revision, 9);
+        }
     }
 }

@@ -115,11 +115,13 @@ async fn apply(
     let Query(query) = query?;
     let request = body::documents(body).await?;
     let applied = objects::apply_request(&*control.store, &request, query.dry_run).await?;
-    let report = report::body(request, applied);
+    let mut carried_out = None;
     if !query.dry_run {
-        reconcile(&control).await;
+        let (done, receiver) = oneshot::channel();
+        let sent = control.agent.commands.send(Command::Reconcile(done)).await;
+        carried_out = sent.is_ok().then_some(receiver);
     }
-    Ok(report)
+    Ok(report::body(request, applied, carried_out))
 }
 
 #[derive(Deserialize)]
