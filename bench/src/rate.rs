@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    generator::{Generator, Kind, Load, keys::Pattern},
+    generator::{Generator, Kind, Load, cpus, keys::Pattern},
     paths::{Absence, Built, DROP, room},
     scenario::{Scenario, Work},
     sink::Sink,
@@ -49,6 +49,8 @@ pub struct Rate {
     built: Built,
     pattern: Pattern,
     updates_per_second: u32,
+    /// For the thread that updates: what it takes of a generator's CPU is no price of updates.
+    spare_cpu: Option<usize>,
     records: u32,
 }
 
@@ -81,6 +83,7 @@ impl Rate {
             sink,
             pattern: Pattern::new(load.keys, load.records, load.seed),
             updates_per_second: scenario.updates_per_second,
+            spare_cpu: cpus::beside(scenario.queues.into())?,
             records: load.records,
             built,
         };
@@ -192,8 +195,8 @@ impl Subject for Rate {
         };
         let writer = churn::start(
             &mut self.built.rewrite,
-            self.updates_per_second,
-            self.records,
+            (self.updates_per_second, self.records),
+            self.spare_cpu,
         );
         let started = self.generator.start();
         let window = started.and_then(|()| self.window(before.received, length));

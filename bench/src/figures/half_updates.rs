@@ -94,7 +94,7 @@ pub fn watch(what: &Watch) -> Result<Seen> {
         Absence::NotAvailable(why) => anyhow::anyhow!(why),
         Absence::Failed(error) => error,
     })?;
-    let writer = churn::start(&mut built.rewrite, UPDATES, load.records);
+    let writer = churn::start(&mut built.rewrite, (UPDATES, load.records), None);
     let started = generator.start();
     let waited = started.and_then(|()| until(&watcher, what.packets));
     let stopped = generator.stop();

@@ -31,9 +31,22 @@ pub(super) fn first(threads: u32) -> Result<Vec<usize>> {
     Ok(cpus)
 }
 
+/// One on which none of so many threads generates, if there is one.
+pub(crate) fn beside(threads: u32) -> Result<Option<usize>> {
+    Ok(allowed()?.into_iter().nth(usize::try_from(threads)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_beside_the_generators_has_none_of_their_cpus() {
+        let all = allowed().expect("CPUs");
+        assert_eq!(beside(0).expect("CPUs"), Some(all[0]));
+        let threads = u32::try_from(all.len()).expect("few");
+        assert_eq!(beside(threads).expect("CPUs"), None);
+    }
 
     #[test]
     fn each_thread_has_a_cpu_or_is_told_that_there_is_none() {

@@ -99,8 +99,8 @@ pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
         PathName::NveTc | PathName::NveTcOneThread | PathName::NveTcStill => {
             nve::build(Hook::Tc, scenario)
         }
-        PathName::TwinXdp => twin::build(Hook::Xdp, scenario),
-        PathName::TwinTc => twin::build(Hook::Tc, scenario),
+        PathName::TwinXdp | PathName::TwinXdpOneThread => twin::build(Hook::Xdp, scenario),
+        PathName::TwinTc | PathName::TwinTcOneThread => twin::build(Hook::Tc, scenario),
         PathName::Veth => veth::build(scenario),
         PathName::VxlanBridge => bridge::build(bridge::Tunnel::Vxlan, scenario),
         PathName::GretapBridge => bridge::build(bridge::Tunnel::Gretap, scenario),

@@ -8,7 +8,8 @@ use crate::{
 };
 use PathName::{
     GretapBridge, NveTc, NveTcOneThread, NveTcStill, NveXdp, NveXdpOneThread, NveXdpStill,
-    OvsKernelGre, OvsUserGre, TextbookXdp, TwinTc, TwinXdp, Veth, VxlanBridge,
+    OvsKernelGre, OvsUserGre, TextbookXdp, TwinTc, TwinTcOneThread, TwinXdp, TwinXdpOneThread,
+    Veth, VxlanBridge,
 };
 
 const MIDDLE: u32 = 1 << 16;
@@ -58,6 +59,15 @@ fn ours_beside_ours() -> Vec<Comparison> {
         (NveTc, NveTcOneThread, NveTcStill),
     ] {
         all.push(without(ours, one, |scenario| scenario.queues = 2));
+        let (twin, alone) = if ours == NveTc {
+            (TwinTc, TwinTcOneThread)
+        } else {
+            (TwinXdp, TwinXdpOneThread)
+        };
+        all.push(Comparison {
+            ours: twin,
+            ..without(ours, alone, |scenario| scenario.queues = 2)
+        });
         for updates in [10_000, 100_000] {
             all.push(without(ours, still, move |scenario| {
                 scenario.updates_per_second = updates;

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::generator::cpus;
 use anyhow::Result;
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 
@@ -32,8 +33,13 @@ pub(crate) struct Writer {
     busy: Option<JoinHandle<(Rewrite, Result<Updates>)>>,
 }
 
-/// Begins to write `per_second` of `records` records, at random; 0: none.
-pub(crate) fn start(rewrite: &mut Option<Rewrite>, per_second: u32, records: u32) -> Writer {
+/// Begins to write `per_second` of `records` records, at random, on a CPU of its own if `cpu` is one; 0:
+/// none.
+pub(crate) fn start(
+    rewrite: &mut Option<Rewrite>,
+    (per_second, records): (u32, u32),
+    cpu: Option<usize>,
+) -> Writer {
     let stop = Arc::new(AtomicBool::new(false));
     let mut writer = Writer {
         stop: Arc::clone(&stop),
@@ -47,6 +53,9 @@ pub(crate) fn start(rewrite: &mut Option<Rewrite>, per_second: u32, records: u32
                 per_second,
             };
             writer.busy = Some(thread::spawn(move || {
+                if let Some(Err(error)) = cpu.map(cpus::pin) {
+                    return (write, Err(error));
+                }
                 let updates = run(&mut write, &pace, (records, &stop));
                 (write, updates)
             }));
@@ -120,7 +129,7 @@ mod tests {
             sender.send(record)?;
             Ok(())
         }));
-        let writer = start(&mut rewrite, 10_000, 50);
+        let writer = start(&mut rewrite, (10_000, 50), None);
         assert!(rewrite.is_none());
         let seen: Vec<u32> = receiver.iter().take(100).collect();
         let (rewrite, updates) = writer.stop();
@@ -135,7 +144,7 @@ mod tests {
     #[test]
     fn a_rate_of_zero_writes_nothing() {
         let mut rewrite: Option<Rewrite> = Some(Box::new(|_| anyhow::bail!("written")));
-        let (rewrite, updates) = start(&mut rewrite, 0, 1).stop();
+        let (rewrite, updates) = start(&mut rewrite, (0, 1), None).stop();
         assert!(rewrite.is_some());
         assert_eq!(updates.expect("none"), Updates::default());
     }
@@ -144,7 +153,7 @@ mod tests {
     fn a_writer_that_nobody_stops_ends_with_its_guard() {
         let (sender, receiver) = std::sync::mpsc::channel();
         let mut rewrite: Option<Rewrite> = Some(Box::new(move |record| Ok(sender.send(record)?)));
-        let writer = start(&mut rewrite, 10_000, 1);
+        let writer = start(&mut rewrite, (10_000, 1), None);
         receiver.recv().expect("it writes");
         drop(writer);
         assert_eq!(receiver.iter().find(|record| *record != 0), None);

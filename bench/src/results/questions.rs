@@ -80,11 +80,14 @@ pub const QUESTIONS: [Question; 10] = [
     },
     Question {
         title: "A second thread",
-        about: "Packet rate with two queues, each with a thread that generates on a CPU of its own, over that with one.",
+        about: "Packet rate with two queues, each with a thread that generates on a CPU of its own, over that with one; of redirects as well, whose gain is the limit.",
         answers: |of| {
             matches!(
                 of.twin,
-                PathName::NveXdpOneThread | PathName::NveTcOneThread
+                PathName::NveXdpOneThread
+                    | PathName::NveTcOneThread
+                    | PathName::TwinXdpOneThread
+                    | PathName::TwinTcOneThread
             )
         },
     },

@@ -34,6 +34,10 @@ pub enum PathName {
     NveXdpOneThread,
     /// [`Self::NveTc`] in the same way.
     NveTcOneThread,
+    /// [`Self::TwinXdp`] in the same way.
+    TwinXdpOneThread,
+    /// [`Self::TwinTc`] in the same way.
+    TwinTcOneThread,
     /// [`Self::NveXdp`] whose records nobody writes, whatever the scenario says.
     NveXdpStill,
     /// [`Self::NveTc`] in the same way.
@@ -42,7 +46,7 @@ pub enum PathName {
 
 impl PathName {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::NveXdp,
         Self::NveTc,
         Self::TwinXdp,
@@ -55,6 +59,8 @@ impl PathName {
         Self::TextbookXdp,
         Self::NveXdpOneThread,
         Self::NveTcOneThread,
+        Self::TwinXdpOneThread,
+        Self::TwinTcOneThread,
         Self::NveXdpStill,
         Self::NveTcStill,
     ];
@@ -74,6 +80,8 @@ impl PathName {
             Self::TextbookXdp => "textbook-xdp",
             Self::NveXdpOneThread => "nve-xdp-one-thread",
             Self::NveTcOneThread => "nve-tc-one-thread",
+            Self::TwinXdpOneThread => "twin-xdp-one-thread",
+            Self::TwinTcOneThread => "twin-tc-one-thread",
             Self::NveXdpStill => "nve-xdp-still",
             Self::NveTcStill => "nve-tc-still",
         }
@@ -97,6 +105,9 @@ impl PathName {
     pub const fn conditions(self, mut scenario: Scenario) -> Scenario {
         match self {
             Self::NveXdpOneThread | Self::NveTcOneThread => scenario.queues = 1,
+            Self::TwinXdpOneThread | Self::TwinTcOneThread => {
+                (scenario.queues, scenario.updates_per_second) = (1, 0);
+            }
             // A twin has no records to write again: the whole price of updates is that of ours.
             Self::NveXdpStill | Self::NveTcStill | Self::TwinXdp | Self::TwinTc => {
                 scenario.updates_per_second = 0;

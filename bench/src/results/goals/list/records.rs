@@ -3,7 +3,7 @@
 use super::{
     super::{
         Goal,
-        Wanted::{AtLeast, AtMost},
+        Wanted::{AtLeast, AtMost, Told},
     },
     EIGHT_MILLIONS, MILLION, comparison, figure,
 };
@@ -11,7 +11,10 @@ use crate::{
     results::row::MachineKind::Host,
     scenario::{
         Metric,
-        PathName::{NveTc, NveTcOneThread, NveTcStill, NveXdp, NveXdpOneThread, NveXdpStill},
+        PathName::{
+            NveTc, NveTcOneThread, NveTcStill, NveXdp, NveXdpOneThread, NveXdpStill, TwinTc,
+            TwinTcOneThread, TwinXdp, TwinXdpOneThread,
+        },
         Scenario, Sink,
     },
 };
@@ -19,10 +22,18 @@ use crate::{
 pub(super) fn threads_and_updates() -> Vec<Goal> {
     let mut all = Vec::new();
     let hooks = [
-        (NveXdp, NveXdpOneThread, NveXdpStill, Sink::Frame),
-        (NveTc, NveTcOneThread, NveTcStill, Sink::Skb),
+        (
+            (NveXdp, NveXdpOneThread, NveXdpStill),
+            (TwinXdp, TwinXdpOneThread),
+            Sink::Frame,
+        ),
+        (
+            (NveTc, NveTcOneThread, NveTcStill),
+            (TwinTc, TwinTcOneThread),
+            Sink::Skb,
+        ),
     ];
-    for (ours, one, still, sink) in hooks {
+    for ((ours, one, still), (twin, alone), sink) in hooks {
         let plain = Scenario {
             sink,
             ..Scenario::PLAIN
@@ -31,6 +42,8 @@ pub(super) fn threads_and_updates() -> Vec<Goal> {
         let metric = "two generator threads on two CPUs, against one";
         let read = (Metric::PacketRate, two);
         all.push(comparison(metric, AtLeast(1.8), (Host, ours, one), read));
+        let limit = "its limit: two threads of redirects, against one";
+        all.push(comparison(limit, Told, (Host, twin, alone), read));
         for updates_per_second in [10_000, 100_000] {
             let scenario = Scenario {
                 updates_per_second,
