@@ -99,6 +99,8 @@ pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
         PathName::NveTc | PathName::NveTcOneThread | PathName::NveTcStill => {
             nve::build(Hook::Tc, scenario)
         }
+        PathName::NveXdpIdleWriter => idle_writer(Hook::Xdp, scenario),
+        PathName::NveTcIdleWriter => idle_writer(Hook::Tc, scenario),
         PathName::TwinXdp | PathName::TwinXdpOneThread => twin::build(Hook::Xdp, scenario),
         PathName::TwinTc | PathName::TwinTcOneThread => twin::build(Hook::Tc, scenario),
         PathName::Veth => veth::build(scenario),
@@ -108,6 +110,13 @@ pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
         PathName::OvsUserGre => ovs::build(ovs::Datapath::User, scenario),
         PathName::TextbookXdp => textbook::build(scenario),
     }
+}
+
+/// Ours, whose records somebody comes to update and does not.
+fn idle_writer(hook: Hook, scenario: &Scenario) -> Result<Built, Absence> {
+    let mut built = nve::build(hook, scenario)?;
+    built.rewrite = Some(Box::new(|_| Ok(())));
+    Ok(built)
 }
 
 /// A classifier hands an skb to the tenant's end behind the place where a native program runs.

@@ -7,9 +7,9 @@ use crate::{
     scenario::{Comparison, Keys, Metric, PathName, Refusal, Scenario, Sink, Work},
 };
 use PathName::{
-    GretapBridge, NveTc, NveTcOneThread, NveTcStill, NveXdp, NveXdpOneThread, NveXdpStill,
-    OvsKernelGre, OvsUserGre, TextbookXdp, TwinTc, TwinTcOneThread, TwinXdp, TwinXdpOneThread,
-    Veth, VxlanBridge,
+    GretapBridge, NveTc, NveTcIdleWriter, NveTcOneThread, NveTcStill, NveXdp, NveXdpIdleWriter,
+    NveXdpOneThread, NveXdpStill, OvsKernelGre, OvsUserGre, TextbookXdp, TwinTc, TwinTcOneThread,
+    TwinXdp, TwinXdpOneThread, Veth, VxlanBridge,
 };
 
 const MIDDLE: u32 = 1 << 16;
@@ -54,9 +54,9 @@ fn without(ours: PathName, other: PathName, change: impl Fn(&mut Scenario)) -> C
 /// What a second thread on a second CPU gains, and what updates cost.
 fn ours_beside_ours() -> Vec<Comparison> {
     let mut all = Vec::new();
-    for (ours, one, still) in [
-        (NveXdp, NveXdpOneThread, NveXdpStill),
-        (NveTc, NveTcOneThread, NveTcStill),
+    for (ours, one, still, idle) in [
+        (NveXdp, NveXdpOneThread, NveXdpStill, NveXdpIdleWriter),
+        (NveTc, NveTcOneThread, NveTcStill, NveTcIdleWriter),
     ] {
         all.push(without(ours, one, |scenario| scenario.queues = 2));
         let (twin, alone) = if ours == NveTc {
@@ -69,9 +69,14 @@ fn ours_beside_ours() -> Vec<Comparison> {
             ..without(ours, alone, |scenario| scenario.queues = 2)
         });
         for updates in [10_000, 100_000] {
-            all.push(without(ours, still, move |scenario| {
+            let beside_none = without(ours, still, move |scenario| {
                 scenario.updates_per_second = updates;
-            }));
+            });
+            all.push(beside_none.clone());
+            all.push(Comparison {
+                ours: idle,
+                ..beside_none
+            });
         }
     }
     all

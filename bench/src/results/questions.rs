@@ -93,7 +93,7 @@ pub const QUESTIONS: [Question; 10] = [
     },
     Question {
         title: "Updates while packets flow",
-        about: "Packet rate while records are written again, in the tables that packets are looked up in, over that of the same without.",
+        about: "Packet rate while records are written again, in the tables that packets are looked up in, over that of the same without. A thread that wakes as often and writes nothing is the limit: it takes its share of the machine.",
         answers: |of| matches!(of.twin, PathName::NveXdpStill | PathName::NveTcStill),
     },
     Question {

@@ -42,11 +42,15 @@ pub enum PathName {
     NveXdpStill,
     /// [`Self::NveTc`] in the same way.
     NveTcStill,
+    /// [`Self::NveXdp`] with a thread that wakes as often as one that updates, and writes nothing.
+    NveXdpIdleWriter,
+    /// [`Self::NveTc`] in the same way.
+    NveTcIdleWriter,
 }
 
 impl PathName {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::NveXdp,
         Self::NveTc,
         Self::TwinXdp,
@@ -63,6 +67,8 @@ impl PathName {
         Self::TwinTcOneThread,
         Self::NveXdpStill,
         Self::NveTcStill,
+        Self::NveXdpIdleWriter,
+        Self::NveTcIdleWriter,
     ];
 
     /// The word in results and tables.
@@ -84,6 +90,8 @@ impl PathName {
             Self::TwinTcOneThread => "twin-tc-one-thread",
             Self::NveXdpStill => "nve-xdp-still",
             Self::NveTcStill => "nve-tc-still",
+            Self::NveXdpIdleWriter => "nve-xdp-idle-writer",
+            Self::NveTcIdleWriter => "nve-tc-idle-writer",
         }
     }
 
@@ -97,6 +105,8 @@ impl PathName {
                 | Self::NveTcOneThread
                 | Self::NveXdpStill
                 | Self::NveTcStill
+                | Self::NveXdpIdleWriter
+                | Self::NveTcIdleWriter
         )
     }
 
@@ -114,6 +124,8 @@ impl PathName {
             }
             Self::NveXdp
             | Self::NveTc
+            | Self::NveXdpIdleWriter
+            | Self::NveTcIdleWriter
             | Self::Veth
             | Self::VxlanBridge
             | Self::GretapBridge

@@ -12,8 +12,8 @@ use crate::{
     scenario::{
         Metric,
         PathName::{
-            NveTc, NveTcOneThread, NveTcStill, NveXdp, NveXdpOneThread, NveXdpStill, TwinTc,
-            TwinTcOneThread, TwinXdp, TwinXdpOneThread,
+            NveTc, NveTcIdleWriter, NveTcOneThread, NveTcStill, NveXdp, NveXdpIdleWriter,
+            NveXdpOneThread, NveXdpStill, TwinTc, TwinTcOneThread, TwinXdp, TwinXdpOneThread,
         },
         Scenario, Sink,
     },
@@ -23,17 +23,17 @@ pub(super) fn threads_and_updates() -> Vec<Goal> {
     let mut all = Vec::new();
     let hooks = [
         (
-            (NveXdp, NveXdpOneThread, NveXdpStill),
+            (NveXdp, NveXdpOneThread, NveXdpStill, NveXdpIdleWriter),
             (TwinXdp, TwinXdpOneThread),
             Sink::Frame,
         ),
         (
-            (NveTc, NveTcOneThread, NveTcStill),
+            (NveTc, NveTcOneThread, NveTcStill, NveTcIdleWriter),
             (TwinTc, TwinTcOneThread),
             Sink::Skb,
         ),
     ];
-    for ((ours, one, still), (twin, alone), sink) in hooks {
+    for ((ours, one, still, idle), (twin, alone), sink) in hooks {
         let plain = Scenario {
             sink,
             ..Scenario::PLAIN
@@ -52,6 +52,8 @@ pub(super) fn threads_and_updates() -> Vec<Goal> {
             let metric = "packet rate under updates, against none";
             let read = (Metric::PacketRate, scenario);
             all.push(comparison(metric, AtLeast(0.98), (Host, ours, still), read));
+            let limit = "its limit: a thread that wakes as often and writes nothing";
+            all.push(comparison(limit, Told, (Host, idle, still), read));
         }
     }
     let halves = |hook, packets, records| {
