@@ -39,24 +39,14 @@ impl Records {
 
     /// Does to `held` what was done to the kernel's table to make it `wanted`.
     pub fn settle(&self, held: &mut RecordTable, wanted: &RecordTable) {
-        if self.failed.is_empty() {
-            // Shared with whoever has the wanted one.
-            *held = wanted.lasting();
-            return;
+        // Shared with whoever has the wanted one, as far as they are alike.
+        let before = mem::replace(held, wanted.lasting());
+        for (key, gone) in &self.failed {
+            match before.get(key).filter(|_| !gone) {
+                Some(record) => held.insert(*key, record),
+                None => held.remove(key),
+            };
         }
-        let before = held.clone();
-        wanted.each_change(&before, |change| match change {
-            RecordChange::Put(key, record) if !self.failed.contains_key(&key) => {
-                held.insert(key, record);
-            }
-            RecordChange::Delete(key) if !self.failed.contains_key(&key) => {
-                held.remove(&key);
-            }
-            RecordChange::Put(key, _) if self.failed.get(&key) == Some(&true) => {
-                held.remove(&key);
-            }
-            RecordChange::Put(..) | RecordChange::Delete(_) => {}
-        });
     }
 }
 
