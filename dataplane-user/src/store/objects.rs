@@ -214,6 +214,7 @@ async fn commit(
         key: GUARD.to_owned(),
         value: Vec::new(),
     });
+    let _turn = store.kept().turn().await;
     match store.txn(vec![compare], ops).await? {
         TxnResult::Committed { revision } => {
             store.kept().keep(plan.done(revision));

@@ -112,7 +112,10 @@ pub struct Known {
 
 /// What was last read of a store or written to it. Whoever opens another file forgets it.
 #[derive(Debug, Default)]
-pub struct Kept(Mutex<Option<Known>>);
+pub struct Kept {
+    known: Mutex<Option<Known>>,
+    turn: tokio::sync::Mutex<()>,
+}
 
 impl Kept {
     /// Forgets it.
@@ -120,16 +123,22 @@ impl Kept {
         self.set(None);
     }
 
+    /// Waits until nobody reads all or changes something: a watcher hears of a change before it is kept, and
+    /// would read all of it again.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     pub(super) fn keep(&self, known: Known) {
         self.set(Some(known));
     }
 
     fn set(&self, known: Option<Known>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     fn get(&self) -> Option<Known> {
-        self.0
+        self.known
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -138,6 +147,7 @@ impl Kept {
 
 /// All policy documents, read if they have changed: each change of them writes the guard.
 pub async fn load(store: &dyn Store) -> Result<Known, StoreError> {
+    let _turn = store.kept().turn().await;
     if let Some(mut known) = store.kept().get() {
         let range = store.range(GUARD, None).await?;
         let guard = range.pairs.iter().find(|pair| pair.key == GUARD);

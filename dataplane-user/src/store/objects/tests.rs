@@ -1,3 +1,5 @@
+mod watched;
+
 use super::*;
 use crate::{
     policy::{PortKey, load},
