@@ -6,7 +6,7 @@ use std::{
     ops::Bound,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -26,16 +26,40 @@ impl LetGo {
     }
 }
 
-/// A file that can be let go.
+/// The database's own writes. It makes some of them when it reads: what the last transaction left in its
+/// cache gives way to what is read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OwnWrites(Arc<[AtomicU64; 2]>);
+
+impl OwnWrites {
+    /// How many there were; `None` while there is one.
+    pub(super) fn count(&self) -> Option<u64> {
+        let [begun, ended] = &*self.0;
+        // In this order: one that begins in between is not taken for one that has ended.
+        let ended = ended.load(Ordering::SeqCst);
+        (begun.load(Ordering::SeqCst) == ended).then_some(ended)
+    }
+
+    fn during<T>(&self, write: impl FnOnce() -> T) -> T {
+        let [begun, ended] = &*self.0;
+        begun.fetch_add(1, Ordering::SeqCst);
+        let done = write();
+        ended.fetch_add(1, Ordering::SeqCst);
+        done
+    }
+}
+
+/// A file that can be let go, and whose writes are counted.
 #[derive(Debug)]
 pub(super) struct Guarded {
     file: FileBackend,
     gone: LetGo,
+    writes: OwnWrites,
 }
 
 impl Guarded {
-    pub(super) fn new(file: FileBackend, gone: LetGo) -> Self {
-        Self { file, gone }
+    pub(super) fn new(file: FileBackend, gone: LetGo, writes: OwnWrites) -> Self {
+        Self { file, gone, writes }
     }
 
     fn ours(&self) -> io::Result<()> {
@@ -57,7 +81,7 @@ impl StorageBackend for Guarded {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.ours()?;
-        self.file.set_len(len)
+        self.writes.during(|| self.file.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -66,7 +90,7 @@ impl StorageBackend for Guarded {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.ours()?;
-        self.file.write(offset, data)
+        self.writes.during(|| self.file.write(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {

@@ -17,7 +17,7 @@ use redb::{
 
 use super::{
     FORMAT, FORMAT_VERSION, IDENTITY, LOG, META, PAIRS,
-    backend::{Guarded, LetGo, copy},
+    backend::{Guarded, LetGo, OwnWrites, copy},
 };
 use crate::store::{StoreError, TxnResult};
 
@@ -32,12 +32,26 @@ pub(super) struct StoreFile {
     /// Why nothing can be written, as the system numbers it; then `db` is a copy.
     read_only: Option<i32>,
     /// The file as we left it; held while we write.
-    left: Mutex<Option<Trace>>,
+    left: Mutex<Option<Left>>,
     gone: LetGo,
+    writes: OwnWrites,
+}
+
+/// How a file was, and after how many writes of ours.
+#[derive(Clone, Copy)]
+struct Left {
+    trace: Trace,
+    writes: Option<u64>,
 }
 
 /// What tells that somebody else wrote to, removed or replaced a file.
-type Trace = (u64, u64, u64, i64, i64);
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Trace {
+    device: u64,
+    inode: u64,
+    len: u64,
+    modified: (i64, i64),
+}
 
 impl StoreFile {
     /// Opens the file, or makes it: only this user may read it, for a policy
@@ -74,17 +88,18 @@ impl StoreFile {
             file.set_len(0).map_err(io)?;
         }
         let backend = FileBackend::new(file).map_err(|error| opening(path, error))?;
-        let gone = LetGo::default();
-        let db = database(path, Guarded::new(backend, gone.clone()))?;
+        let (gone, writes) = (LetGo::default(), OwnWrites::default());
+        let db = database(path, Guarded::new(backend, gone.clone(), writes.clone()))?;
         let file = Self {
             path: path.to_owned(),
             db: Some(db),
             read_only: None,
             left: Mutex::default(),
             gone,
+            writes,
         };
         file.prepare()?;
-        *file.left() = trace(path);
+        *file.left() = file.look();
         Ok(file)
     }
 
@@ -98,13 +113,17 @@ impl StoreFile {
         if file.metadata().map_err(io)?.len() == 0 {
             return Err(io(ErrorKind::UnexpectedEof.into()));
         }
-        let left = Mutex::new(trace(path));
+        let left = trace(path).map(|trace| Left {
+            trace,
+            writes: Some(0),
+        });
         let file = Self {
             path: path.to_owned(),
             db: Some(database(path, copy(file).map_err(io)?)?),
             read_only: Some(why.raw_os_error().unwrap_or(libc::EROFS)),
-            left,
+            left: Mutex::new(left),
             gone: LetGo::default(),
+            writes: OwnWrites::default(),
         };
         file.known_format()?;
         Ok(file)
@@ -120,13 +139,35 @@ impl StoreFile {
     /// Whether the file is another one by now, or somebody else wrote to it.
     pub(super) fn changed(&self) -> bool {
         // Who holds the lock is writing: then it is ours.
-        let Ok(left) = self.left.try_lock() else {
+        let Ok(mut left) = self.left.try_lock() else {
             return false;
         };
-        match fs::metadata(&self.path) {
-            Ok(meta) => left.is_some_and(|left| left != of(&meta)),
-            Err(error) => error.kind() == ErrorKind::NotFound,
+        let before = self.writes.count();
+        let now = match fs::metadata(&self.path) {
+            Ok(meta) => of(&meta),
+            Err(error) => return error.kind() == ErrorKind::NotFound,
+        };
+        let Some(former) = *left else { return false };
+        if former.trace == now {
+            return false;
         }
+        // The database writes when it reads, too: then the next look tells.
+        let writes = self.writes.count();
+        if writes.is_none() || writes != before {
+            return false;
+        }
+        let trace = now;
+        let ours = former.writes != writes && former.trace.is_same_file(now);
+        if ours {
+            *left = Some(Left { trace, writes });
+        }
+        !ours
+    }
+
+    /// How the file is now.
+    fn look(&self) -> Option<Left> {
+        let writes = self.writes.count();
+        trace(&self.path).map(|trace| Left { trace, writes })
     }
 
     /// Leaves the file as it is, even when the database closes.
@@ -161,7 +202,7 @@ impl StoreFile {
             Ok(result)
         };
         let written = write().map_err(|error| self.failed(error));
-        *left = trace(&self.path);
+        *left = self.look();
         written
     }
 
@@ -169,7 +210,7 @@ impl StoreFile {
         self.db.as_ref().expect("only dropping takes it")
     }
 
-    fn left(&self) -> std::sync::MutexGuard<'_, Option<Trace>> {
+    fn left(&self) -> std::sync::MutexGuard<'_, Option<Left>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -275,8 +316,18 @@ fn trace(path: &Path) -> Option<Trace> {
 }
 
 fn of(meta: &Metadata) -> Trace {
-    let (seconds, nanoseconds) = (meta.mtime(), meta.mtime_nsec());
-    (meta.dev(), meta.ino(), meta.len(), seconds, nanoseconds)
+    Trace {
+        device: meta.dev(),
+        inode: meta.ino(),
+        len: meta.len(),
+        modified: (meta.mtime(), meta.mtime_nsec()),
+    }
+}
+
+impl Trace {
+    fn is_same_file(self, other: Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 #[expect(

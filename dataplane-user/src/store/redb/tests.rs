@@ -81,3 +81,28 @@ async fn other_urls_say_what_to_use() {
         assert!(error.contains(words), "{error}");
     }
 }
+
+/// More than the database keeps in memory, so that reading it makes room.
+#[tokio::test]
+async fn what_the_database_writes_when_it_reads_is_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.redb");
+    let store = RedbStore::open(&path).await.unwrap();
+    let put = |number: usize, bytes: usize| Op::Put {
+        key: format!("/{number}"),
+        value: vec![7; bytes],
+    };
+    let many = (0..3000).map(|number| put(number, 4000)).collect();
+    store.txn(Vec::new(), many).await.unwrap();
+    for round in 0..20 {
+        store
+            .txn(Vec::new(), vec![put(round, 50_000)])
+            .await
+            .unwrap();
+        store.range("/", None).await.unwrap();
+        assert!(!store.inner.file.changed(), "round {round}");
+    }
+    let own = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    own.set_len(own.metadata().unwrap().len() + 1).unwrap();
+    assert!(store.inner.file.changed());
+}
