@@ -83,7 +83,7 @@ impl Rate {
             sink,
             pattern: Pattern::new(load.keys, load.records, load.seed),
             updates_per_second: scenario.updates_per_second,
-            spare_cpu: cpus::beside(scenario.queues.into())?,
+            spare_cpu: cpus::beside(scenario.queues)?,
             records: load.records,
             built,
         };

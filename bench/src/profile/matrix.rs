@@ -72,7 +72,7 @@ fn ours_beside_ours() -> Vec<Comparison> {
             let beside_none = without(ours, still, move |scenario| {
                 scenario.updates_per_second = updates;
             });
-            all.push(beside_none.clone());
+            all.push(beside_none);
             all.push(Comparison {
                 ours: idle,
                 ..beside_none
