@@ -50,14 +50,20 @@ static FAR_PLACES: HashMap<u32, u32, 1024> = HashMap::new();
 static PORT_CAS: HashMap<PortCaKey, u32, 16384> = HashMap::new();
 #[btf_map]
 static LOCAL_PORTS: HashMap<LocalPortKey, u32, 1024> = HashMap::new();
-/// Its only element is the current hash: user space puts a larger one in its place.
+/// Its only element is the current hash, of `LookupEntry`: user space puts a larger one in its place.
+///
+/// Values are words: Linux 6.1 tells a hash whose values BTF calls a structure from one without BTF,
+/// and would not take the latter (`timer_off` in `bpf_map_meta_equal`).
 #[btf_map]
-static LOOKUP6: ArrayOfMaps<HashMap<LookupKey, LookupEntry, 1024, GROWS>, 1> = ArrayOfMaps::new();
+static LOOKUP6: ArrayOfMaps<HashMap<LookupKey, [u32; 6], 1024, GROWS>, 1> = ArrayOfMaps::new();
 #[btf_map]
 static ROUTES: LpmTrie<RouteKey, LookupRecord, 65536> = LpmTrie::new();
-/// As `LOOKUP6`.
+/// As `LOOKUP6`, of `LookupRecord`.
 #[btf_map]
-static MACS: ArrayOfMaps<HashMap<LocalPortKey, LookupRecord, 1024, GROWS>, 1> = ArrayOfMaps::new();
+static MACS: ArrayOfMaps<HashMap<LocalPortKey, [u32; 5], 1024, GROWS>, 1> = ArrayOfMaps::new();
+
+const _: () = assert!(size_of::<LookupEntry>() == 24 && align_of::<LookupEntry>() == 4);
+const _: () = assert!(size_of::<LookupRecord>() == 20 && align_of::<LookupRecord>() == 4);
 #[btf_map]
 static FLOODS: HashMap<u32, Flood, 65536, GROWS> = HashMap::new();
 #[btf_map]
@@ -195,6 +201,7 @@ impl Tables for Maps {
         let Some(entry) = hash.and_then(|hash| hash.get_ptr_mut(self.key(key))) else {
             return Answer::Absent;
         };
+        let entry = entry.cast::<LookupEntry>();
         // SAFETY: see `vport`; the record alone is read, which programs never write.
         *record = unsafe { (*entry).record };
         if record.has(LookupRecord::ON_DEMAND) {
@@ -209,8 +216,10 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn station(&self, vsid: u32, mac: Mac) -> Option<&LookupRecord> {
-        // SAFETY: see `vport`.
-        unsafe { MACS.get(0)?.get(self.key(LocalPortKey::new(vsid, mac))) }
+        let hash = MACS.get(0)?;
+        let record = hash.get_ptr(self.key(LocalPortKey::new(vsid, mac)))?;
+        // SAFETY: see `vport`; its words are a record.
+        Some(unsafe { &*record.cast::<LookupRecord>() })
     }
     #[inline(always)]
     fn flood(&self, vsid: u32) -> Option<&Flood> {

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_mins(20);
 /// What the names of programs begin with that run in guests only.
 const GUEST: &str = "guest_";
 /// Programs that run here, and in guests as well: the dataplane on all kernels.
-const EVERYWHERE: [&str; 4] = ["fixtures", "given_back", "load", "punts"];
+const EVERYWHERE: [&str; 5] = ["fixtures", "given_back", "hash", "load", "punts"];
 /// Programs that run here, and start guests or peers.
 const STARTERS: [&str; 3] = ["bench_cli", "bench_peers", "vm"];
 
