@@ -3,6 +3,8 @@
 mod attack;
 mod victim;
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context, Result, ensure};
 use attack::Attack;
 use dataplane_tests::net::{Process, Site, proof};
@@ -10,6 +12,8 @@ use victim::{Victim, entries, policy};
 
 /// Memory that a flood may take: the room for what waits, and the negative answers of a tenant.
 const MEMORY: u64 = 32 << 20;
+/// One flood at a time: two take both CPUs of a small machine from whoever is to endure them.
+static FLOODS: Mutex<()> = Mutex::new(());
 /// Negative answers of a tenant in the kernel's table at a time, as the settings have it.
 const NEGATIVES: usize = 4096;
 
@@ -33,6 +37,7 @@ fn process(site: &Site) -> Result<Process> {
 
 /// What a flood must not do, whoever makes it.
 fn endures(site: &Site, attack: impl FnOnce(&Site) -> Result<Attack>) -> Result<()> {
+    let _alone = FLOODS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut victim = Victim::new(site)?;
     victim.talks("alone")?;
     let (before, records) = (process(site)?, entries(site)?);
