@@ -2,21 +2,29 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use dataplane_bench::{
     bulk::Bulk,
-    paths::{self, Absence, Built},
+    packet_socket::{self, EVERYTHING},
+    paths::{self, Absence, Built, Place, topology::inside},
     rate::Rate,
     round_trip::RoundTrip,
-    scenario::{PathName, Scenario, Sink},
+    scenario::{PathName, Scenario, Sink, Work},
     subject::Subject,
 };
-use xtask::lab;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send},
+};
+use xtask::lab::{self, wait_until};
 
 /// As tenants' stacks get packets: all paths have this.
 const SKBS: Scenario = Scenario {
     sink: Sink::Skb,
     ..Scenario::PLAIN
 };
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Builds a path, which proves itself by pings; `None`: this kernel does not have it.
 fn built(path: PathName) -> Option<Built> {
@@ -97,6 +105,41 @@ fn open_vswitch_in_user_space_carries_packets_and_tcp() {
 #[ignore = "needs root: cargo xtask test"]
 fn a_textbook_program_carries_packets_and_tcp() {
     carries(PathName::TextbookXdp);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_textbook_program_at_tc_carries_packets_and_tcp() {
+    carries(PathName::TextbookTc);
+}
+
+/// The second host knows no customer address but those that it puts in place of provider addresses: a
+/// frame that arrives as it was sent had others under way.
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn a_textbook_program_rewrites_there_and_back() -> Result<()> {
+    let scenario = Scenario {
+        work: Work::RewriteOutIn,
+        ..SKBS
+    };
+    let built = available(paths::build(PathName::TextbookXdp, &scenario));
+    let open = |place: &Place| {
+        let device = place.device;
+        inside(&place.netns, || packet_socket::open(device, EVERYTHING))
+    };
+    let (source, sink) = (open(&built.source)?, open(&built.sink)?);
+    packet_socket::ignore_outgoing(&sink)?;
+    let mut sent = built.frames.head.clone();
+    sent.resize(built.frames.length.into(), 0);
+    send(&source, &sent, SendFlags::empty())?;
+    wait_until("the frame at the second tenant", PATIENCE, || {
+        let mut frame = [0; 2048];
+        match recv(&sink, &mut frame, RecvFlags::DONTWAIT) {
+            Ok((len, _)) => Ok((frame.get(..len) == Some(sent.as_slice())).then_some(())),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    })
 }
 
 #[test]

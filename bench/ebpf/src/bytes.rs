@@ -1,6 +1,6 @@
 //! Bytes of a frame, each access behind its own comparison with the frame's end.
 
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::programs::{TcContext, XdpContext};
 
 /// Values that any bytes are one of.
 ///
@@ -18,11 +18,41 @@ unsafe impl Plain for u32 {}
 // SAFETY: an array of what is plain has nothing else in it.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
+/// A packet of this run.
+pub trait Frame {
+    /// Where it begins.
+    fn start(&self) -> usize;
+    /// Behind its last byte that can be reached.
+    fn end(&self) -> usize;
+}
+
+impl Frame for XdpContext {
+    #[inline(always)]
+    fn start(&self) -> usize {
+        self.data()
+    }
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.data_end()
+    }
+}
+
+impl Frame for TcContext {
+    #[inline(always)]
+    fn start(&self) -> usize {
+        self.data()
+    }
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.data_end()
+    }
+}
+
 /// The bytes at `offset`, in their order; `None`: the frame ends before.
 #[inline(always)]
-pub fn load<T: Plain>(ctx: &XdpContext, offset: usize) -> Option<T> {
-    let from = ctx.data() + offset;
-    if from + size_of::<T>() > ctx.data_end() {
+pub fn load<T: Plain>(frame: &impl Frame, offset: usize) -> Option<T> {
+    let from = frame.start() + offset;
+    if from + size_of::<T>() > frame.end() {
         return None;
     }
     // SAFETY: the comparison above saw that all of `T` lies inside the frame, and `Plain` promises
@@ -32,9 +62,9 @@ pub fn load<T: Plain>(ctx: &XdpContext, offset: usize) -> Option<T> {
 
 /// Writes a value at `offset`; `None`: the frame ends before.
 #[inline(always)]
-pub fn store<T>(ctx: &XdpContext, offset: usize, value: T) -> Option<()> {
-    let to = ctx.data() + offset;
-    if to + size_of::<T>() > ctx.data_end() {
+pub fn store<T>(frame: &impl Frame, offset: usize, value: T) -> Option<()> {
+    let to = frame.start() + offset;
+    if to + size_of::<T>() > frame.end() {
         return None;
     }
     // SAFETY: the comparison above saw that all of `T` lies inside the frame, which is this

@@ -1,22 +1,22 @@
-//! Encapsulation as a textbook has it: parse, one look-up in a HASH map, push the outer headers,
-//! redirect; and back. Nothing is checked but bounds.
+//! What a textbook has: parse, one look-up in a HASH map, push the outer headers or write other
+//! addresses, redirect; and back. Nothing is checked but bounds, and nothing is counted.
+//!
+//! [`xdp`] and [`tc`] are the hooks; here is what both know.
 
-use aya_ebpf::{
-    Global,
-    bindings::xdp_action::{XDP_DROP, XDP_PASS},
-    btf_maps::{DevMap, HashMap},
-    helpers::generated::bpf_xdp_adjust_head,
-    macros::{btf_map, xdp},
-    programs::XdpContext,
-};
+use aya_ebpf::{Global, btf_maps::HashMap, macros::btf_map};
 
-use crate::bytes::{load, store};
+use crate::bytes::{Frame, load};
+
+mod tc;
+mod xdp;
 
 const IPV4: u16 = 0x0800;
 const GRE: u8 = 47;
 const ETHER_TYPE: usize = 12;
 const IP_TOTAL_LEN: usize = 16;
 const IP_PROTOCOL: usize = 23;
+const IP_CHECKSUM: usize = 24;
+const IP_SRC: usize = 26;
 const IP_DST: usize = 30;
 /// Bytes of the outer headers without the inner Ethernet header.
 const OUTER_LEN: usize = size_of::<Outer>();
@@ -26,11 +26,12 @@ const LONGER: u16 = 42;
 /// Where a destination is.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Remote {
-    /// Provider address.
-    pub pa: [u8; 4],
+struct Remote {
+    /// The address to send to: a provider address, or a customer address where packets come back from
+    /// one.
+    pa: [u8; 4],
     /// MAC of the next hop.
-    pub mac: [u8; 6],
+    mac: [u8; 6],
     pad: [u8; 2],
 }
 
@@ -54,64 +55,45 @@ struct Outer {
     key: u32,
 }
 
-/// Provider address of this host.
+/// Address that packets get for a source: of this host, or of a tenant.
 #[unsafe(no_mangle)]
 static TEXTBOOK_PA: Global<[u8; 4]> = Global::new([0; 4]);
-/// MAC of this host in the underlay.
+/// MAC that they get.
 #[unsafe(no_mangle)]
 static TEXTBOOK_MAC: Global<[u8; 6]> = Global::new([0; 6]);
 /// GRE key of all packets, host order.
 #[unsafe(no_mangle)]
 static TEXTBOOK_KEY: Global<u32> = Global::new(0);
 
-/// Destination address of a tenant's packet to where it is.
+/// Destination address of a packet to where it is.
 #[btf_map]
 static TEXTBOOK_RECORDS: HashMap<[u8; 4], Remote, 1> = HashMap::new();
-/// The one device to send to.
-#[btf_map]
-static TEXTBOOK_DEVICE: DevMap<1> = DevMap::new();
 
-/// From a tenant into the underlay.
-#[xdp]
-pub fn bench_textbook_encap(ctx: XdpContext) -> u32 {
-    encap(&ctx).unwrap_or(XDP_DROP)
-}
-
-/// From the underlay to a tenant.
-#[xdp]
-pub fn bench_textbook_decap(ctx: XdpContext) -> u32 {
-    decap(&ctx).unwrap_or(XDP_DROP)
+/// Whether it is IPv4; `None`: it is shorter than a header.
+#[inline(always)]
+fn is_ipv4(frame: &impl Frame) -> Option<bool> {
+    Some(load::<u16>(frame, ETHER_TYPE)? == IPV4.to_be())
 }
 
 #[inline(always)]
-fn encap(ctx: &XdpContext) -> Option<u32> {
-    if load::<u16>(ctx, ETHER_TYPE)? != IPV4.to_be() {
-        return Some(XDP_PASS);
-    }
-    let total_len = u16::from_be(load(ctx, IP_TOTAL_LEN)?);
-    let destination: [u8; 4] = load(ctx, IP_DST)?;
+fn is_gre(frame: &impl Frame) -> Option<bool> {
+    Some(is_ipv4(frame)? && load::<u8>(frame, IP_PROTOCOL)? == GRE)
+}
+
+/// Where the packet's destination is; `None`: nobody knows.
+#[inline(always)]
+fn look(destination: [u8; 4]) -> Option<&'static Remote> {
     // SAFETY: elements are replaced under RCU, in which the program runs, so the memory stays; its
     // bytes are plain data, of which any mixture is a value.
-    let remote = unsafe { TEXTBOOK_RECORDS.get(destination) }?;
-    let outer = headers(remote, total_len.wrapping_add(LONGER));
-    // SAFETY: the context is the one that the kernel gave; packet pointers are taken anew after this.
-    if unsafe { bpf_xdp_adjust_head(ctx.ctx, -(OUTER_LEN as i32)) } != 0 {
-        return None;
-    }
-    store(ctx, 0, outer)?;
-    Some(TEXTBOOK_DEVICE.redirect(0, 0).unwrap_or(XDP_DROP))
+    unsafe { TEXTBOOK_RECORDS.get(destination) }
 }
 
+/// The outer headers of a tenant's IPv4 packet.
 #[inline(always)]
-fn decap(ctx: &XdpContext) -> Option<u32> {
-    if load::<u16>(ctx, ETHER_TYPE)? != IPV4.to_be() || load::<u8>(ctx, IP_PROTOCOL)? != GRE {
-        return Some(XDP_PASS);
-    }
-    // SAFETY: as in `encap`.
-    if unsafe { bpf_xdp_adjust_head(ctx.ctx, OUTER_LEN as i32) } != 0 {
-        return None;
-    }
-    Some(TEXTBOOK_DEVICE.redirect(0, 0).unwrap_or(XDP_DROP))
+fn outer(frame: &impl Frame) -> Option<Outer> {
+    let total_len = u16::from_be(load(frame, IP_TOTAL_LEN)?);
+    let remote = look(load(frame, IP_DST)?)?;
+    Some(headers(remote, total_len.wrapping_add(LONGER)))
 }
 
 #[inline(always)]
@@ -120,10 +102,8 @@ fn headers(remote: &Remote, total_len: u16) -> Outer {
     const DONT_FRAGMENT: u16 = 0x4000;
     const TTL_PROTOCOL: u16 = 0x4000 | GRE as u16;
     let (src, dst) = (TEXTBOOK_PA.load(), remote.pa);
-    let mut sum = u32::from(VERSION) + u32::from(DONT_FRAGMENT) + u32::from(TTL_PROTOCOL);
-    sum += u32::from(total_len) + words(src) + words(dst);
-    sum = (sum & 0xFFFF) + (sum >> 16);
-    sum = (sum & 0xFFFF) + (sum >> 16);
+    let sum = u32::from(VERSION) + u32::from(DONT_FRAGMENT) + u32::from(TTL_PROTOCOL);
+    let sum = folded(sum + u32::from(total_len) + words(src) + words(dst));
     Outer {
         dst: remote.mac,
         src: TEXTBOOK_MAC.load(),
@@ -133,7 +113,7 @@ fn headers(remote: &Remote, total_len: u16) -> Outer {
         id: 0,
         fragment: DONT_FRAGMENT.to_be(),
         ttl_protocol: TTL_PROTOCOL.to_be(),
-        checksum: (!(sum as u16)).to_be(),
+        checksum: (!sum).to_be(),
         src_pa: src,
         dst_pa: dst,
         gre_flags: 0x2000_u16.to_be(),
@@ -146,4 +126,11 @@ fn headers(remote: &Remote, total_len: u16) -> Outer {
 fn words(address: [u8; 4]) -> u32 {
     let address = u32::from_be_bytes(address);
     (address >> 16) + (address & 0xFFFF)
+}
+
+/// A sum of few 16-bit words as one (RFC 1071).
+#[inline(always)]
+fn folded(sum: u32) -> u16 {
+    let sum = (sum & 0xFFFF) + (sum >> 16);
+    ((sum & 0xFFFF) + (sum >> 16)) as u16
 }

@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 
 /// A packet for this machine (`linux/if_packet.h`).
-const PACKET_HOST: u32 = 0;
+pub const PACKET_HOST: u32 = 0;
 
 /// Index of the device to send to.
 #[unsafe(no_mangle)]

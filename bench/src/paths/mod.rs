@@ -7,7 +7,7 @@ mod ovs;
 mod peer;
 pub mod room;
 pub mod route;
-mod textbook;
+pub(crate) mod textbook;
 pub mod topology;
 pub mod twin;
 mod veth;
@@ -108,7 +108,8 @@ pub fn build(path: PathName, scenario: &Scenario) -> Result<Built, Absence> {
         PathName::GretapBridge => bridge::build(bridge::Tunnel::Gretap, scenario),
         PathName::OvsKernelGre => ovs::build(ovs::Datapath::Kernel, scenario),
         PathName::OvsUserGre => ovs::build(ovs::Datapath::User, scenario),
-        PathName::TextbookXdp => textbook::build(scenario),
+        PathName::TextbookXdp => textbook::build(Hook::Xdp, scenario),
+        PathName::TextbookTc => textbook::build(Hook::Tc, scenario),
     }
 }
 

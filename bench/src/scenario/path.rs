@@ -28,8 +28,10 @@ pub enum PathName {
     OvsKernelGre,
     /// Open vSwitch, user-space datapath (`AF_XDP` where it has it), GRE port.
     OvsUserGre,
-    /// Encapsulation as a textbook has it: XDP, one HASH look-up, no checks.
+    /// Encapsulation or rewrite as a textbook has it: XDP, one HASH look-up, no checks.
     TextbookXdp,
+    /// Encapsulation in the same way at TC.
+    TextbookTc,
     /// [`Self::NveXdp`] with one queue and one thread that generates, whatever the scenario says.
     NveXdpOneThread,
     /// [`Self::NveTc`] in the same way.
@@ -50,7 +52,7 @@ pub enum PathName {
 
 impl PathName {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NveXdp,
         Self::NveTc,
         Self::TwinXdp,
@@ -61,6 +63,7 @@ impl PathName {
         Self::OvsKernelGre,
         Self::OvsUserGre,
         Self::TextbookXdp,
+        Self::TextbookTc,
         Self::NveXdpOneThread,
         Self::NveTcOneThread,
         Self::TwinXdpOneThread,
@@ -84,6 +87,7 @@ impl PathName {
             Self::OvsKernelGre => "ovs-kernel-gre",
             Self::OvsUserGre => "ovs-user-gre",
             Self::TextbookXdp => "textbook-xdp",
+            Self::TextbookTc => "textbook-tc",
             Self::NveXdpOneThread => "nve-xdp-one-thread",
             Self::NveTcOneThread => "nve-tc-one-thread",
             Self::TwinXdpOneThread => "twin-xdp-one-thread",
@@ -131,7 +135,8 @@ impl PathName {
             | Self::GretapBridge
             | Self::OvsKernelGre
             | Self::OvsUserGre
-            | Self::TextbookXdp => {}
+            | Self::TextbookXdp
+            | Self::TextbookTc => {}
         }
         scenario
     }
