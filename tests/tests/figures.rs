@@ -80,6 +80,7 @@ fn every_figure_is_measured() {
         "kernel-memory",
         "load-rate",
         "memory",
+        "memory-load",
         "ns-per-packet",
     ];
     assert_eq!(names, BTreeSet::from(wanted));

@@ -11,12 +11,14 @@ pub mod first_packet;
 pub mod half_updates;
 pub mod load_rate;
 pub mod memory;
+pub mod memory_load;
 pub mod per_packet;
 pub mod policy;
 mod product;
 mod rewriting;
 mod tables;
 mod test_run;
+pub mod textbook;
 mod walks;
 
 /// One figure under one set of conditions.
@@ -152,6 +154,8 @@ const LOOK_EVERY: usize = 1 << 16;
 pub fn measure(plan: &Plan, mut done: impl FnMut(Vec<Figure>) -> Result<()>) -> Result<()> {
     for group in [
         per_packet::measure,
+        textbook::measure,
+        memory_load::measure,
         half_updates::measure,
         load_rate::measure,
         memory::measure,

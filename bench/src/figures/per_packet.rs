@@ -170,11 +170,7 @@ impl Bench {
     }
 
     fn figure(&self, hook: Hook, work: Work, keys: Keys) -> Result<Figure> {
-        Ok(Figure::new("ns-per-packet", Unit::Nanoseconds)
-            .with("hook", hook.as_str())
-            .with("work", word(&work)?)
-            .with("keys", word(&keys)?)
-            .with("records", self.records))
+        figure(hook, (work, keys, self.records))
     }
 
     fn program(&self, hook: Hook, direction: Direction) -> Result<OwnedFd> {
@@ -198,6 +194,15 @@ fn key(random: &mut SmallRng, keys: Keys, records: u32) -> u32 {
         Keys::ThousandHot => random.random_range(0..records.min(HOT)),
         Keys::Zipf | Keys::Uniform => random.random_range(0..records),
     }
+}
+
+/// The figure of a work at a hook, without trials.
+pub(super) fn figure(hook: Hook, (work, keys, records): (Work, Keys, u32)) -> Result<Figure> {
+    Ok(Figure::new("ns-per-packet", Unit::Nanoseconds)
+        .with("hook", hook.as_str())
+        .with("work", word(&work)?)
+        .with("keys", word(&keys)?)
+        .with("records", records))
 }
 
 /// The word that rows have for it.

@@ -1,7 +1,7 @@
 //! What the profiles compare: one axis at a time from the plain point, so that each difference has
 //! one cause.
 
-use super::plain;
+use super::{limits, plain};
 use crate::{
     results::row::MachineKind,
     scenario::{Comparison, Keys, Metric, PathName, Refusal, Scenario, Sink, Work},
@@ -13,8 +13,8 @@ use PathName::{
 };
 
 const MIDDLE: u32 = 1 << 16;
-const LARGE: u32 = 1 << 20;
-const HUGE: u32 = 1 << 23;
+pub(super) const LARGE: u32 = 1 << 20;
+pub(super) const HUGE: u32 = 1 << 23;
 /// Other ways to do the whole job. What a kernel lacks has a row that says so.
 const PEERS: [PathName; 5] = [Veth, VxlanBridge, GretapBridge, OvsKernelGre, OvsUserGre];
 const WORKS: [Work; 6] = [
@@ -27,7 +27,7 @@ const WORKS: [Work; 6] = [
 ];
 
 /// Packet rate of ours beside its do-nothing twin, with these changes to the plain point.
-fn twin(ours: PathName, change: impl Fn(&mut Scenario)) -> Comparison {
+pub(super) fn twin(ours: PathName, change: impl Fn(&mut Scenario)) -> Comparison {
     let twin = if ours == NveTc { TwinTc } else { TwinXdp };
     let mut scenario = plain(ours);
     change(&mut scenario);
@@ -98,7 +98,7 @@ fn rewriting() -> Vec<Comparison> {
 }
 
 /// Packet rate beside another way, delivered as skbs as tenants' stacks get them.
-fn peer(ours: PathName, other: PathName, frame: u16) -> Comparison {
+pub(super) fn peer(ours: PathName, other: PathName, frame: u16) -> Comparison {
     let scenario = Scenario {
         frame,
         sink: Sink::Skb,
@@ -113,7 +113,7 @@ fn peer(ours: PathName, other: PathName, frame: u16) -> Comparison {
 }
 
 /// TCP between the stacks of two tenants.
-fn stacks(metric: Metric, ours: PathName, other: PathName) -> Comparison {
+pub(super) fn stacks(metric: Metric, ours: PathName, other: PathName) -> Comparison {
     let scenario = Scenario {
         frame: 1514,
         sink: Sink::Skb,
@@ -175,19 +175,8 @@ fn host() -> Vec<Comparison> {
     for metric in [Metric::RoundTripP50, Metric::RoundTripP99] {
         all.extend(PEERS.map(|other| stacks(metric, NveTc, other)));
     }
-    all.extend(limits());
+    all.extend(limits::host());
     all
-}
-
-/// What is left to a path with a host in its middle that does nothing: the limit of ours.
-fn limits() -> [Comparison; 4] {
-    let bulk = Metric::TcpBulk(1);
-    [
-        peer(TwinTc, Veth, 60),
-        stacks(bulk, TwinTc, Veth),
-        stacks(Metric::RoundTripP50, TwinTc, Veth),
-        stacks(Metric::RoundTripP99, TwinTc, Veth),
-    ]
 }
 
 /// Records by keys; the largest tables last, one after the other.
@@ -233,7 +222,7 @@ fn guest() -> Vec<Comparison> {
     all.extend(PEERS.map(|other| stacks(Metric::RoundTripP50, NveTc, other)));
     let late = Metric::RoundTripP99;
     all.extend([GretapBridge, OvsKernelGre].map(|other| stacks(late, NveTc, other)));
-    all.push(peer(TwinTc, Veth, 60));
+    all.extend(limits::guest());
     all
 }
 

@@ -1,5 +1,6 @@
 //! Profiles: how much is measured, how long, and when a result counts.
 
+mod limits;
 mod matrix;
 
 use std::time::Duration;

@@ -19,7 +19,7 @@ impl Question {
 }
 
 /// All questions, in the order of a report.
-pub const QUESTIONS: [Question; 10] = [
+pub const QUESTIONS: [Question; 11] = [
     Question {
         title: "Size of the tables, and which records are asked for",
         about: "Share of the packet rate of the do-nothing twin: the same devices, and programs that only redirect.",
@@ -37,12 +37,12 @@ pub const QUESTIONS: [Question; 10] = [
         about: "Share of the packet rate of the do-nothing twin where packets bear PAs in place of their CAs. A host knows 65,535 PAs at most: \
                 `UNDERLAY` has no more entries. So no more CAs can have one of their own, whatever the size of the table of lookup records, \
                 and packets ask for these evenly; what else is in the table is in the way.",
-        answers: |of| rate(of) && of.scenario.work.rewrites(),
+        answers: |of| rate(of) && of.scenario.work.rewrites() && !textbook(of.ours),
     },
     Question {
         title: "Beside other ways",
         about: "Packet rate of ours over that of the other path, which does the same work for the same frames.",
-        answers: |of| rate(of) && !twin(of) && !of.twin.is_ours(),
+        answers: |of| rate(of) && !twin(of) && !of.twin.is_ours() && !textbook(of.ours),
     },
     Question {
         title: "Length of the frame",
@@ -97,6 +97,11 @@ pub const QUESTIONS: [Question; 10] = [
         answers: |of| matches!(of.twin, PathName::NveXdpStill | PathName::NveTcStill),
     },
     Question {
+        title: "What can be had at all",
+        about: "Packet rate of programs out of a textbook, which look one destination up in a HASH, check nothing, count nothing and decapsulate without a look, over that of redirects alone or of a veth without hosts: what the kernel leaves to any program on this machine.",
+        answers: |of| rate(of) && textbook(of.ours),
+    },
+    Question {
         title: "TCP",
         about: "Throughput of ours over that of the other path, between the stacks of two tenants.",
         answers: |of| matches!(of.metric, Metric::TcpBulk(_)),
@@ -117,9 +122,14 @@ pub fn twin(of: &Comparison) -> bool {
     matches!(of.twin, PathName::TwinXdp | PathName::TwinTc)
 }
 
+/// Whether it is of no use to anybody, but as a limit.
+pub fn textbook(path: PathName) -> bool {
+    matches!(path, PathName::TextbookXdp | PathName::TextbookTc)
+}
+
 /// The packet rate of ours beside its twin, under just these conditions.
 fn beside_twin(of: &Comparison, conditions: Scenario) -> bool {
-    rate(of) && twin(of) && of.scenario == conditions
+    rate(of) && twin(of) && !textbook(of.ours) && of.scenario == conditions
 }
 
 /// The plain point of the path: frames to XDP, skbs to TC.
@@ -170,5 +180,7 @@ mod tests {
         rewrite.scenario.work = Work::RewriteOutIn;
         rewrite.scenario.records = 1 << 20;
         assert_eq!(titles(&rewrite), [QUESTIONS[1].title]);
+        let limit = against(PathName::TextbookTc, PathName::TwinTc);
+        assert_eq!(titles(&limit), ["What can be had at all"]);
     }
 }

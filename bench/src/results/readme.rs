@@ -103,10 +103,11 @@ fn shown(of: &Comparison) -> bool {
         Metric::PacketRate => {
             let plain = frame == Scenario::PLAIN.frame && queues == 1 && updates_per_second == 0;
             let forwards = !matches!(of.scenario.work, Work::Drop(_));
-            plain && forwards && (keys == Keys::Uniform || !questions::twin(of))
+            let useful = !questions::textbook(of.ours);
+            plain && forwards && useful && (keys == Keys::Uniform || !questions::twin(of))
         }
-        Metric::TcpBulk(streams) => streams == 1,
-        Metric::RoundTripP50 => true,
+        Metric::TcpBulk(streams) => streams == 1 && !questions::textbook(of.ours),
+        Metric::RoundTripP50 => !questions::textbook(of.ours),
         Metric::RoundTripP99 => false,
     }
 }

@@ -1,6 +1,7 @@
 //! The goals.
 
 mod records;
+mod stacks;
 
 use super::{Goal, Reads, Wanted};
 use crate::{
@@ -9,7 +10,8 @@ use crate::{
 };
 use MachineKind::{Guest, Host};
 use PathName::{
-    GretapBridge, NveTc, NveXdp, OvsKernelGre, OvsUserGre, TwinTc, TwinXdp, Veth, VxlanBridge,
+    GretapBridge, NveTc, NveXdp, OvsKernelGre, TextbookTc, TextbookXdp, TwinTc, TwinXdp, Veth,
+    VxlanBridge,
 };
 use Wanted::{AtLeast, AtMost, Told};
 
@@ -20,18 +22,17 @@ const STACK: Scenario = Scenario {
     sink: Sink::Skb,
     ..Scenario::PLAIN
 };
-const STREAM: Scenario = Scenario {
-    frame: 1514,
-    ..STACK
-};
+
+/// What is read to see how far any program can get.
+const TEXTBOOK: &str = "its limit: a program without checks or counters";
 
 /// All of them, in the order of a report.
 pub fn goals() -> Vec<Goal> {
     let mut all = beside_the_twin();
     all.extend(per_packet());
     all.extend(delivered());
-    all.extend(stream());
-    all.extend(latency());
+    all.extend(stacks::stream());
+    all.extend(stacks::latency());
     all.extend(records::threads_and_updates());
     all.extend(records::enforced());
     all
@@ -88,24 +89,23 @@ fn beside_the_twin() -> Vec<Goal> {
         ),
     ];
     let sizes = [(1024, 0.9), (MILLION, 0.8), (EIGHT_MILLIONS, 0.7)];
-    let goal = |work, metric, records, share| {
+    let row = |work, metric, ours, (records, wanted)| {
         let scenario = Scenario {
             work,
             records,
             ..Scenario::PLAIN
         };
-        let paths = (Host, NveXdp, TwinXdp);
-        comparison(
-            metric,
-            AtLeast(share),
-            paths,
-            (Metric::PacketRate, scenario),
-        )
+        let paths = (Host, ours, TwinXdp);
+        comparison(metric, wanted, paths, (Metric::PacketRate, scenario))
     };
-    let all = works.into_iter().flat_map(|(work, metric)| {
-        sizes.map(|(records, share)| goal(work, metric, records, share))
-    });
-    all.collect()
+    let mut all = Vec::new();
+    for (work, metric) in works {
+        let goals = sizes.map(|(records, share)| (records, AtLeast(share)));
+        all.extend(goals.map(|size| row(work, metric, NveXdp, size)));
+        let limits = sizes.map(|(records, _)| (records, Told));
+        all.extend(limits.map(|size| row(work, TEXTBOOK, TextbookXdp, size)));
+    }
+    all
 }
 
 fn per_packet() -> Vec<Goal> {
@@ -129,6 +129,7 @@ fn per_packet() -> Vec<Goal> {
         let wanted = (AtMost(most), Some(stretch));
         all.push(goal("time added per encap", "encap", wanted, records));
     }
+    all.extend(limits_per_packet());
     for (metric, work) in [
         ("time added per decap", "decap"),
         ("time added per rewrite out", "rewrite-out"),
@@ -136,6 +137,28 @@ fn per_packet() -> Vec<Goal> {
     ] {
         let sizes = [1024, MILLION, EIGHT_MILLIONS];
         all.extend(sizes.map(|records| goal(metric, work, (Told, None), records)));
+    }
+    all
+}
+
+/// What any encapsulation takes, and any load from a table of that size.
+fn limits_per_packet() -> Vec<Goal> {
+    let mut all = Vec::new();
+    let told = (Told, None);
+    for records in [1024, MILLION, EIGHT_MILLIONS] {
+        let records = records.to_string();
+        let encap = [
+            ("hook", "xdp"),
+            ("keys", "uniform"),
+            ("method", "driver, independent keys"),
+            ("path", "textbook-xdp"),
+            ("records", records.as_str()),
+            ("work", "encap"),
+        ];
+        all.push(figure(TEXTBOOK, told, "ns-per-packet", &encap));
+        let load = [("pages", "4 KiB"), ("records", records.as_str())];
+        let metric = "its limit: one load from a table of that size";
+        all.push(figure(metric, told, "memory-load", &load));
     }
     all
 }
@@ -150,8 +173,11 @@ fn delivered() -> Vec<Goal> {
         comparison(vxlan, AtLeast(4.0), (Host, NveXdp, VxlanBridge), rate),
         comparison(vxlan, AtLeast(3.0), (Host, NveTc, VxlanBridge), rate),
         comparison(redirect, AtLeast(0.9), (Host, NveXdp, TwinXdp), rate),
+        comparison(TEXTBOOK, Told, (Host, TextbookXdp, TwinXdp), rate),
         comparison(redirect, AtLeast(0.95), (Host, NveTc, TwinTc), rate),
+        comparison(TEXTBOOK, Told, (Host, TextbookTc, TwinTc), rate),
         comparison(veth, AtLeast(0.8), (Guest, NveTc, Veth), rate),
+        comparison(TEXTBOOK, Told, (Guest, TextbookTc, Veth), rate),
     ];
     for machine in [Guest, Host] {
         let limit = "its limit: redirects against plain veth";
@@ -160,60 +186,6 @@ fn delivered() -> Vec<Goal> {
     for other in [GretapBridge, OvsKernelGre] {
         all.extend(
             [NveXdp, NveTc].map(|ours| comparison(tunnels, Told, (Guest, ours, other), rate)),
-        );
-    }
-    all
-}
-
-/// Every peer, where it can be had.
-const PEERS: [(MachineKind, PathName); 4] = [
-    (Host, VxlanBridge),
-    (Host, OvsUserGre),
-    (Guest, GretapBridge),
-    (Guest, OvsKernelGre),
-];
-
-fn stream() -> Vec<Goal> {
-    let read = (Metric::TcpBulk(1), STREAM);
-    let mut all = vec![
-        comparison(
-            "TCP, against bare veth",
-            AtLeast(0.95),
-            (Host, NveTc, Veth),
-            read,
-        ),
-        comparison(
-            "its limit: redirects against bare veth",
-            Told,
-            (Host, TwinTc, Veth),
-            read,
-        ),
-    ];
-    let peers = PEERS.map(|(machine, peer)| {
-        comparison(
-            "TCP, against a peer",
-            AtLeast(1.0),
-            (machine, NveTc, peer),
-            read,
-        )
-    });
-    all.extend(peers);
-    all
-}
-
-fn latency() -> Vec<Goal> {
-    let mut all = Vec::new();
-    for (metric, most) in [(Metric::RoundTripP50, 3.0), (Metric::RoundTripP99, 10.0)] {
-        let read = (metric, STREAM);
-        let added = "request and response, µs added to bare veth";
-        all.push(comparison(added, AtMost(most), (Host, NveTc, Veth), read));
-        let limit = "its limit: µs that redirects add";
-        all.push(comparison(limit, Told, (Host, TwinTc, Veth), read));
-        let below = "request and response, µs added to a peer";
-        all.extend(
-            PEERS.map(|(machine, peer)| {
-                comparison(below, AtMost(0.0), (machine, NveTc, peer), read)
-            }),
         );
     }
     all

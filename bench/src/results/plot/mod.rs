@@ -94,7 +94,10 @@ fn peers(summaries: &[Summary]) -> Chart {
             ..Scenario::PLAIN
         };
         // The textbook's rows end at XDP, not in a stack.
-        let fits = !questions::twin(of) && of.scenario == plain && of.scenario.sink == Sink::Skb;
+        let fits = !questions::twin(of)
+            && !questions::textbook(of.ours)
+            && of.scenario == plain
+            && of.scenario.sink == Sink::Skb;
         let series = format!("{}, {} B", of.ours, of.scenario.frame);
         fits.then(|| {
             (
@@ -121,7 +124,7 @@ fn frames(summaries: &[Summary]) -> Chart {
             frame,
             ..questions::at(of)
         };
-        let fits = questions::twin(of) && of.scenario == plain;
+        let fits = questions::twin(of) && !questions::textbook(of.ours) && of.scenario == plain;
         let series = words::paths(of.ours, of.twin);
         fits.then(|| {
             (
