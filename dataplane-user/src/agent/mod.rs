@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    dataplane::{Dataplane, attach::Hooks, foreign::Foreign, links::Device, records::Refused},
+    dataplane::{Dataplane, attach::Hooks, foreign::Foreign, links::Device, records::Untended},
     policy::{Facts, Ids, PortKey, document::PortMode, table_image::TableImage},
     ports::{self, upcall::UpcallPair},
     settings::Settings,
@@ -150,8 +150,8 @@ pub enum Ended {
     #[error("netlink connection ended; the dataplane forwards on, start nved again")]
     Netlink,
     /// What programs read is not what this one writes: a new one takes it over.
-    #[error("map LOOKUP: {0}; the dataplane forwards on, start nved again once no other runs")]
-    Table(Refused),
+    #[error("{0}; the dataplane forwards on, start nved again once no other runs")]
+    Table(Untended),
 }
 
 /// How long events may gather before they are answered together.

@@ -62,18 +62,18 @@ impl Agent {
         self.took = started.elapsed();
     }
 
-    /// Looks after the table of records; whether programs still read this one. Two that write would
-    /// undo each other's work: this one ends, and loudly.
+    /// Looks after the tables of records and stations; whether programs still read these. Two that
+    /// write would undo each other's work: this one ends, and loudly.
     fn tend(&mut self, conditions: &mut Vec<String>) -> bool {
         let tended = tokio::task::block_in_place(|| self.dataplane.tend());
         match tended {
             Ok(()) => true,
-            Err(refused @ Refused::Foreign) => {
-                self.ended = Some(Ended::Table(refused));
+            Err(untended) if matches!(untended.refused, Refused::Foreign) => {
+                self.ended = Some(Ended::Table(untended));
                 false
             }
-            Err(refused) => {
-                conditions.push(format!("map LOOKUP: {refused}"));
+            Err(untended) => {
+                conditions.push(untended.to_string());
                 true
             }
         }

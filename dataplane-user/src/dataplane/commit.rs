@@ -16,7 +16,7 @@ use super::{
     layout::{Layout, SIZED},
     lookups::{self, Lookups},
     maps::failed,
-    records::Refused,
+    records::{Refused, Untended},
 };
 use crate::policy::{
     MapOp,
@@ -92,9 +92,9 @@ impl Dataplane {
 
     /// Sees that the tables of records and stations are still those that programs read, and gives memory
     /// back that they do not need any more; to be called now and then.
-    pub fn tend(&mut self) -> Result<(), Refused> {
+    pub fn tend(&mut self) -> Result<(), Untended> {
         self.maps.lookup.tend()?;
-        lookups::unstarved(self.maps.stations.tend())
+        lookups::tended("MACS", self.maps.stations.tend())
     }
 
     fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {

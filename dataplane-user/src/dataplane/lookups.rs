@@ -23,7 +23,7 @@ use super::{
     hash::Hash,
     layout::Mismatch,
     maps::{failed, take},
-    records::{Mapped, Outer, Refused, Table, Viewed},
+    records::{Mapped, Outer, Refused, Table, Untended, Viewed},
 };
 
 pub mod look;
@@ -153,9 +153,9 @@ impl Lookups {
 
     /// Sees that the tables are still those that programs read, and gives memory back that they do not
     /// need any more.
-    pub fn tend(&self) -> Result<(), Refused> {
-        unstarved(self.v4().tend())?;
-        unstarved(self.v6().tend())
+    pub fn tend(&self) -> Result<(), Untended> {
+        tended("LOOKUP", self.v4().tend())?;
+        tended("LOOKUP6", self.v6().tend())
     }
 
     /// Removes a record.
@@ -199,11 +199,12 @@ pub fn is_known(id: u32) -> Result<bool, MapError> {
     Ok(Viewed::of(current)?.geometry().is_some())
 }
 
-/// A table that cannot become a smaller one has told so, and it is no matter: it stays as large as it is.
-pub(super) fn unstarved(done: Result<(), Refused>) -> Result<(), Refused> {
+/// What came of looking after a map. One that cannot become a smaller one has told so, and it is no
+/// matter: it stays as large as it is.
+pub(super) fn tended(map: &'static str, done: Result<(), Refused>) -> Result<(), Untended> {
     match done {
-        Err(Refused::Starved { .. }) => Ok(()),
-        done => done,
+        Ok(()) | Err(Refused::Starved { .. }) => Ok(()),
+        Err(refused) => Err(Untended { map, refused }),
     }
 }
 
@@ -272,11 +273,14 @@ mod tests {
     }
 
     #[test]
+    fn a_map_that_is_not_looked_after_is_named_unless_it_is_only_too_large() {
+        let untended = tended("LOOKUP6", Err(Refused::Foreign)).expect_err("another's");
+        assert!(untended.to_string().starts_with("map LOOKUP6: another"));
+        assert!(tended("MACS", Err(starved())).is_ok() && tended("MACS", Ok(())).is_ok());
+    }
+
+    #[test]
     fn why_a_record_is_refused_is_found_in_the_error() {
-        let starved = || Refused::Starved {
-            records: 7,
-            reason: "no memory".to_owned(),
-        };
         let told = error(starved());
         assert!(matches!(refused(&told), Some(Refused::Starved { .. })));
         assert!(commit::is_full(&told) && told.to_string().contains("no memory"));
@@ -284,5 +288,12 @@ mod tests {
         assert!(!commit::is_full(&error(Refused::Foreign)));
         let kernel = error(Refused::Kernel(MapError::KeyNotFound));
         assert!(refused(&kernel).is_none() && !commit::is_full(&kernel));
+    }
+
+    fn starved() -> Refused {
+        Refused::Starved {
+            records: 7,
+            reason: "no memory".to_owned(),
+        }
     }
 }

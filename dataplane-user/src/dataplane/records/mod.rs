@@ -34,7 +34,7 @@ pub use adopt::Swept;
 pub use home::{Home, Outer};
 pub use mapped::{Mapped, Viewed};
 pub use memory::{Memory, Shared};
-pub use refused::Refused;
+pub use refused::{Refused, Untended};
 pub use slots::Entry;
 pub use table::Table;
 pub use writer::{Full, Misfit, Writer};

@@ -31,6 +31,16 @@ pub enum Refused {
     Kernel(#[from] MapError),
 }
 
+/// A map that could not be looked after.
+#[derive(Debug, thiserror::Error)]
+#[error("map {map}: {refused}")]
+pub struct Untended {
+    /// The map.
+    pub map: &'static str,
+    /// Why.
+    pub refused: Refused,
+}
+
 /// A table of no size that a home's memory has.
 impl From<Misfit> for Refused {
     fn from(misfit: Misfit) -> Self {
