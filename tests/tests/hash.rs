@@ -1,6 +1,9 @@
-//! Kernel hashes that grow with their content.
+//! Kernel hashes that grow and shrink with their content.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use aya::{
@@ -17,10 +20,12 @@ use dataplane_tests::{
     policy::{BLUE, BLUE_RDID, ca6, two_tenants, vm},
     prog_run::{Action, Hook, Programs},
 };
-use dataplane_user::dataplane::{OBJECT, commit::is_full, hash::Hash};
+use dataplane_user::dataplane::{OBJECT, commit::is_full, hash::Hash, records::patience::SPARSE};
 
 /// More than twice what the smallest has room for.
 const MANY: u32 = 3000;
+/// So few that most of the room for [`MANY`] is of no use.
+const FEW: u32 = 300;
 
 fn key(number: u32) -> LocalPortKey {
     LocalPortKey::new(number, vm(1))
@@ -37,6 +42,13 @@ fn room(hash: &Hash<LocalPortKey, LookupRecord>) -> Result<u32> {
 fn fill(hash: &mut Hash<LocalPortKey, LookupRecord>, numbers: std::ops::Range<u32>) -> Result<()> {
     for number in numbers {
         hash.insert(&key(number), &record(number))?;
+    }
+    Ok(())
+}
+
+fn empty(hash: &mut Hash<LocalPortKey, LookupRecord>, numbers: std::ops::Range<u32>) -> Result<()> {
+    for number in numbers {
+        hash.remove(&key(number))?;
     }
     Ok(())
 }
@@ -85,6 +97,40 @@ fn it_is_as_large_as_its_content_and_goes_on_in_another_process() -> Result<()> 
     ensure!(room(&hash)? == 65_536 && hash.len() == MANY - 1);
     let found = hash.current().iter().collect::<Result<Vec<_>, _>>()?;
     ensure!(found.len() == 2999, "{} were taken along", found.len());
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test"]
+fn one_that_was_too_large_for_long_becomes_a_smaller_one() -> Result<()> {
+    let (_ebpf, id) = loaded()?;
+    let mut hash = again(id, 1 << 20)?;
+    let (start, moment) = (Instant::now(), Duration::from_secs(1));
+    fill(&mut hash, 0..MANY)?;
+    hash.tend(start)?;
+    empty(&mut hash, FEW..MANY)?;
+    hash.tend(start + moment)?;
+    hash.tend(start + SPARSE)?;
+    ensure!(room(&hash)? == 4096, "not yet");
+    // It was in use in between: that is not for long.
+    fill(&mut hash, FEW..MANY)?;
+    hash.tend(start + SPARSE)?;
+    empty(&mut hash, FEW..MANY)?;
+    let empty_since = start + SPARSE + moment;
+    hash.tend(empty_since)?;
+    hash.tend(empty_since + SPARSE.saturating_sub(moment))?;
+    ensure!(room(&hash)? == 4096, "not yet either");
+    hash.tend(empty_since + SPARSE)?;
+    ensure!(room(&hash)? == 1024, "{}", room(&hash)?);
+
+    // Of what it has now, and programs with it, nothing is missing, and nothing has come back.
+    drop(hash);
+    let hash = again(id, 1 << 20)?;
+    ensure!(room(&hash)? == 1024 && hash.len() == FEW);
+    for number in 0..FEW {
+        let found = hash.current().get(&key(number), 0)?;
+        ensure!(found == record(number), "{number}: {found:?}");
+    }
     Ok(())
 }
 

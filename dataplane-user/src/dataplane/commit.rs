@@ -2,7 +2,7 @@
 
 mod records;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use aya::maps::{MapError, lpm_trie::Key};
 use dataplane_common::abi::{
@@ -94,7 +94,7 @@ impl Dataplane {
     /// back that they do not need any more; to be called now and then.
     pub fn tend(&mut self) -> Result<(), Untended> {
         self.maps.lookup.tend()?;
-        lookups::tended("MACS", self.maps.stations.tend())
+        lookups::tended("MACS", self.maps.stations.tend(Instant::now()))
     }
 
     fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {

@@ -126,17 +126,17 @@ impl<K: Pod, V: Pod> Hash<K, V> {
         if wanted <= self.room {
             return Ok(());
         }
-        self.grow(wanted)
+        self.grow(wanted, Instant::now())
     }
 
     /// Gives memory back that has been too much for long; to be called now and then.
-    pub fn tend(&mut self) -> Result<(), Refused> {
+    pub fn tend(&mut self, now: Instant) -> Result<(), Refused> {
         let fitting = fitting(self.len.saturating_mul(2), self.capacity);
         let sparse = self.room / SPARSE >= self.len && fitting < self.room;
-        if !self.patience.was_sparse(sparse, Instant::now()) {
+        if !self.patience.was_sparse(sparse, now) {
             return Ok(());
         }
-        self.grow(fitting)
+        self.grow(fitting, now)
     }
 
     fn widen(&mut self) -> Result<(), Refused> {
@@ -144,12 +144,12 @@ impl<K: Pod, V: Pod> Hash<K, V> {
         if wanted <= self.room {
             return Err(Refused::Full(self.capacity.into()));
         }
-        self.grow(wanted)
+        self.grow(wanted, Instant::now())
     }
 
     /// Makes another hash the current one, unless that failed a moment ago.
-    fn grow(&mut self, room: u32) -> Result<(), Refused> {
-        let (now, records) = (Instant::now(), u64::from(self.len));
+    fn grow(&mut self, room: u32, now: Instant) -> Result<(), Refused> {
+        let records = u64::from(self.len);
         if let Some(reason) = self.patience.starved(now) {
             let reason = reason.to_owned();
             return Err(Refused::Starved { records, reason });

@@ -4,7 +4,7 @@
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aya::{
@@ -155,7 +155,7 @@ impl Lookups {
     /// need any more.
     pub fn tend(&self) -> Result<(), Untended> {
         tended("LOOKUP", self.v4().tend())?;
-        tended("LOOKUP6", self.v6().tend())
+        tended("LOOKUP6", self.v6().tend(Instant::now()))
     }
 
     /// Removes a record.
