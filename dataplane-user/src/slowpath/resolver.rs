@@ -29,8 +29,9 @@ use crate::{
 /// Questions that wait for the resolver; more than all queues' rooms have place for.
 const QUESTIONS: usize = 16_384;
 
-/// Records that may go for one that comes: the kernel counts those of `LOOKUP6` CPU by CPU, so one is
-/// not always enough.
+/// Records that may go for one that comes. One is not always enough: it may have been in the other
+/// family's map, or in buckets where the new one has no place; or more are in use than shall be, as
+/// some came while none could go.
 const EVICTIONS: usize = 4;
 
 /// How long the same warning is not given again.
