@@ -20,7 +20,12 @@ use dataplane_tests::{
     policy::{BLUE, BLUE_RDID, ca6, two_tenants, vm},
     prog_run::{Action, Hook, Programs},
 };
-use dataplane_user::dataplane::{OBJECT, commit::is_full, hash::Hash, records::patience::SPARSE};
+use dataplane_user::dataplane::{
+    OBJECT,
+    commit::is_full,
+    hash::Hash,
+    records::{Refused, patience::SPARSE},
+};
 
 /// More than twice what the smallest has room for.
 const MANY: u32 = 3000;
@@ -160,15 +165,20 @@ fn it_has_no_more_entries_than_it_may() -> Result<()> {
     Ok(())
 }
 
-/// A hash that another process put in place is not overwritten.
+/// A hash that another process put in place is not overwritten, and whoever had the former one hears
+/// of it without a change of its own.
 #[test]
 #[ignore = "needs root: cargo xtask test"]
 fn two_writers_do_not_undo_each_other() -> Result<()> {
     let (_ebpf, id) = loaded()?;
     let mut hash = again(id, 1 << 20)?;
     let mut other = again(id, 1 << 20)?;
+    hash.tend(Instant::now())?;
     other.reserve(MANY)?;
+    let told = hash.tend(Instant::now());
+    ensure!(matches!(told, Err(Refused::Foreign)), "{told:?}");
     fill(&mut other, 0..MANY)?;
+    other.tend(Instant::now())?;
     let refused = hash.reserve(MANY).err().context("it grew")?;
     ensure!(refused.to_string().contains("two nved"), "{refused}");
     ensure!(again(id, 1 << 20)?.len() == MANY);

@@ -131,12 +131,19 @@ impl<K: Pod, V: Pod> Hash<K, V> {
 
     /// Gives memory back that has been too much for long; to be called now and then.
     pub fn tend(&mut self, now: Instant) -> Result<(), Refused> {
+        self.check()?;
         let fitting = fitting(self.len.saturating_mul(2), self.capacity);
         let sparse = self.room / SPARSE >= self.len && fitting < self.room;
         if !self.patience.was_sparse(sparse, now) {
             return Ok(());
         }
         self.grow(fitting, now)
+    }
+
+    /// Whether programs are in this hash, and not in one that somebody else put in place.
+    fn check(&self) -> Result<(), Refused> {
+        let ours = self.outer.shows(&self.current)?;
+        ours.then_some(()).ok_or(Refused::Foreign)
     }
 
     fn widen(&mut self) -> Result<(), Refused> {
@@ -165,9 +172,7 @@ impl<K: Pod, V: Pod> Hash<K, V> {
 
     /// Makes a hash with room for so many, with the same content, the current one.
     fn renew(&mut self, room: u32) -> Result<(), Refused> {
-        if !self.outer.shows(&self.current)? {
-            return Err(Refused::Foreign);
-        }
+        self.check()?;
         let mut next = Map::create(room, FLAGS)?;
         for item in &self.current {
             let (key, value) = item?;
