@@ -91,10 +91,12 @@ impl Dataplane {
     }
 
     /// Sees that the tables of records and stations are still those that programs read, and gives memory
-    /// back that they do not need any more; to be called now and then.
+    /// back that they do not need any more; to be called now and then. All are
+    /// looked after, whichever fails; the first error.
     pub fn tend(&mut self) -> Result<(), Untended> {
-        self.maps.lookup.tend()?;
-        lookups::tended("MACS", self.maps.stations.tend(Instant::now()))
+        let records = self.maps.lookup.tend();
+        let stations = lookups::tended("MACS", self.maps.stations.tend(Instant::now()));
+        records.and(stations)
     }
 
     fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {
