@@ -173,8 +173,8 @@ impl Agent {
     /// goes last.
     fn write(&mut self, policy: &Policy, target: TableImage) {
         let prepared = self.slow_path.prepare(&mut self.image, &target);
-        let prepared = prepared.map_err(|error| format!("map LOOKUP: {error}"));
-        self.failures = prepared.err().into_iter().collect();
+        let failed = prepared.err().map(|error| error.to_string());
+        self.failures = failed.into_iter().collect();
         let ops = diff_but_records(&self.image, &target);
         let (make, remove) = ops.split_at(ops.partition_point(|op| !op.removes()));
         let (first, ports) = make.split_at(make.partition_point(|op| !op.is_of_a_port()));

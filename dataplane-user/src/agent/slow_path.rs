@@ -75,7 +75,7 @@ impl Agent {
         }
         let slow_path = &mut self.slow_path;
         if let Err(error) = tokio::task::block_in_place(|| slow_path.age()) {
-            tell(conditions, format!("map LOOKUP: {error}"));
+            tell(conditions, error.to_string());
         }
     }
 
@@ -107,7 +107,7 @@ impl Agent {
                 tracing::debug!("{changed} records in use changed");
                 Vec::new()
             }
-            Err(error) => vec![format!("map LOOKUP: {error} (records on demand left out)")],
+            Err(error) => vec![format!("{error} (records on demand left out)")],
         }
     }
 

@@ -175,7 +175,7 @@ fn resolve(shared: &Shared, (table, warner): (&mut dyn Table, &mut Warner), ask:
     if commit::is_full(&error) {
         return Outcome::Full;
     }
-    warner.warn(&error, Instant::now());
+    warner.warn(&ask.key, &error, Instant::now());
     Outcome::Failed
 }
 
@@ -189,7 +189,7 @@ struct Warner {
 
 impl Warner {
     /// Whether it said it.
-    fn warn(&mut self, error: &MapError, now: Instant) -> bool {
+    fn warn(&mut self, key: &LookupKey, error: &MapError, now: Instant) -> bool {
         let recent = |last| now.saturating_duration_since(last) < SILENCE;
         if self.last.is_some_and(recent) {
             self.silent += 1;
@@ -197,7 +197,8 @@ impl Warner {
         }
         let silent = std::mem::take(&mut self.silent);
         tracing::warn!(
-            "map LOOKUP takes no record on demand: {error} ({silent} more since the last time)"
+            "map {} takes no record on demand: {error} ({silent} more since the last time)",
+            Lookups::name(key)
         );
         self.last = Some(now);
         true
@@ -206,12 +207,16 @@ impl Warner {
 
 #[cfg(test)]
 mod tests {
+    use dataplane_common::abi::lookup::LookupKey4;
+
     use super::*;
 
     #[test]
     fn a_warning_is_not_given_for_each_packet() {
         let (mut warner, start) = (Warner::default(), Instant::now());
-        let mut warn = |after| warner.warn(&MapError::KeyNotFound, start + after);
+        let (rdid, ca) = (1, [10, 0, 0, 1]);
+        let key = LookupKey4 { rdid, ca }.into();
+        let mut warn = |after| warner.warn(&key, &MapError::KeyNotFound, start + after);
         assert!(warn(Duration::ZERO));
         assert!(!warn(SILENCE / 2));
         assert!(warn(SILENCE));

@@ -105,7 +105,7 @@ impl SlowPath {
 
     /// Before the kernel's tables become `target`: makes room for the records that they always have
     /// then, and takes those whose VM network has become `onDemand` over from `image`.
-    pub fn prepare(&mut self, image: &mut TableImage, target: &TableImage) -> Result<(), MapError> {
+    pub fn prepare(&mut self, image: &mut TableImage, target: &TableImage) -> Result<(), Error> {
         let shared = self.shared.clone();
         let mut in_use = shared.in_use();
         let gone = in_use.reserve(target);
@@ -115,7 +115,7 @@ impl SlowPath {
 
     /// Decides by another policy from now on, and brings what is in use in the kernel's table up to
     /// it; how many records it changed, or the first error.
-    pub fn follow(&mut self, directory: Directory) -> Result<usize, MapError> {
+    pub fn follow(&mut self, directory: Directory) -> Result<usize, Error> {
         let before = self.shared.directory();
         // A number that is another VM network's from now on starts at zero.
         let (old, new) = (&before.tenants, &directory.tenants);
@@ -126,15 +126,18 @@ impl SlowPath {
         let changes = self.shared.replace(Arc::new(directory), &mut in_use);
         let mut failed = None;
         for change in &changes {
-            let done = match *change {
-                Change::Put(key, record) => self.table.put(key, record).or_else(|error| {
-                    in_use.give_up(key);
-                    // None is better than one of the former policy.
-                    self.table.remove(&key).and(Err(error))
-                }),
-                Change::Delete(key) => self.table.remove(&key),
+            let (key, done) = match *change {
+                Change::Put(key, record) => {
+                    let done = self.table.put(key, record).or_else(|error| {
+                        in_use.give_up(key);
+                        // None is better than one of the former policy.
+                        self.table.remove(&key).and(Err(error))
+                    });
+                    (key, done)
+                }
+                Change::Delete(key) => (key, self.table.remove(&key)),
             };
-            failed = failed.or(done.err());
+            failed = failed.or(done.map_err(refused(&key)).err());
         }
         self.ready = true;
         failed.map_or(Ok(changes.len()), Err)
@@ -167,7 +170,7 @@ impl SlowPath {
     }
 
     /// Removes from the kernel's table what nobody used for long enough.
-    pub fn age(&mut self) -> Result<(), MapError> {
+    pub fn age(&mut self) -> Result<(), Error> {
         for _ in 0..LOOKS {
             if self.age_some()? == 0 {
                 break;
@@ -179,7 +182,7 @@ impl SlowPath {
     }
 
     /// How many it looked at.
-    fn age_some(&mut self) -> Result<usize, MapError> {
+    fn age_some(&mut self) -> Result<usize, Error> {
         let shared = self.shared.clone();
         let mut in_use = shared.in_use();
         let (now, table) = (Instant::now(), &self.table);
@@ -188,8 +191,14 @@ impl SlowPath {
     }
 
     /// Removes all of these; the first error.
-    fn remove(&mut self, keys: &[LookupKey]) -> Result<(), MapError> {
-        let done = keys.iter().map(|key| self.table.remove(key));
-        done.fold(Ok(()), Result::and)
+    fn remove(&mut self, keys: &[LookupKey]) -> Result<(), Error> {
+        let remove = |key| self.table.remove(key).map_err(refused(key));
+        keys.iter().map(remove).fold(Ok(()), Result::and)
     }
+}
+
+/// Turns an error about a key into one that names its map.
+fn refused(key: &LookupKey) -> impl FnOnce(MapError) -> Error {
+    let map = Lookups::name(key);
+    move |source| Error::Map { map, source }
 }
