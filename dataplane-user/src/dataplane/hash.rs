@@ -178,6 +178,8 @@ impl<K: Pod, V: Pod> Hash<K, V> {
             let (key, value) = item?;
             next.insert(key, value, 0)?;
         }
+        // Copying takes its time.
+        self.check()?;
         self.outer.replace(&next)?;
         (self.current, self.room) = (next, room);
         self.patience.renewed();
