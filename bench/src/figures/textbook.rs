@@ -48,7 +48,7 @@ fn remote(pa: u32) -> Remote {
 
 fn fill(table: &mut Records, records: u32) -> Result<()> {
     for k in 0..records {
-        if k as usize % LOOK_EVERY == 0 {
+        if (k as usize).is_multiple_of(LOOK_EVERY) {
             interrupted()?;
         }
         table.insert((FIRST + k).to_be_bytes(), remote(FIRST_PA + k % HOSTS), 0)?;
