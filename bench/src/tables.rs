@@ -189,7 +189,7 @@ pub(crate) fn write(maps: &mut Maps, image: &TableImage) -> Result<()> {
         maps.vports.insert(*ifindex, *vport)?;
     }
     for (key, ifindex) in &image.local_ports {
-        maps.local_ports.insert(key, ifindex, 0)?;
+        maps.local_ports.insert(*key, *ifindex)?;
     }
     for (vsid, subnet) in &image.subnets {
         maps.subnets.insert(vsid, subnet, 0)?;

@@ -24,7 +24,7 @@ use dataplane_common::{
         stats::{COUNTERS_LEN, Count, DROPS_LEN},
         underlay::NextHop,
         upcall::{UPLINKS_LEN, XSKS_LEN},
-        vport::{LocalPortKey, NEAR_IFINDEXES, PLACES_OF_VPORTS, Vport},
+        vport::{self, LocalPortKey, NEAR_IFINDEXES, PLACES_OF_VPORTS, Vport},
         vsid::VirtualSubnet,
     },
     forward::{Answer, Tables},
@@ -48,6 +48,8 @@ static PLACES: Array<u32, { NEAR_IFINDEXES as usize }> = Array::new();
 static FAR_PLACES: HashMap<u32, u32, 1024> = HashMap::new();
 #[btf_map]
 static PORT_CAS: HashMap<PortCaKey, u32, 16384> = HashMap::new();
+#[btf_map]
+static NEAR_PORTS: Array<u32, { vport::NEAR_PORTS as usize }> = Array::new();
 #[btf_map]
 static LOCAL_PORTS: HashMap<LocalPortKey, u32, 1024> = HashMap::new();
 /// Its only element is the current hash, of `LookupEntry`: user space puts a larger one in its place.
@@ -188,8 +190,17 @@ impl Tables for Maps {
     }
     #[inline(always)]
     fn local_port(&self, vsid: u32, mac: Mac) -> Option<u32> {
+        let key = LocalPortKey::new(vsid, mac);
+        let near = NEAR_PORTS.get(key.near()).copied().unwrap_or(0);
+        if near != 0
+            && let Some(port) = self.vport(near)
+            && port.vsid == vsid
+            && port.mac == mac
+        {
+            return Some(near);
+        }
         // SAFETY: see `vport`.
-        unsafe { LOCAL_PORTS.get(self.key(LocalPortKey::new(vsid, mac))) }.copied()
+        unsafe { LOCAL_PORTS.get(self.key(key)) }.copied()
     }
     #[inline(always)]
     fn lookup(&self, rdid: u32, ca: Address, record: &mut LookupRecord) -> Answer {

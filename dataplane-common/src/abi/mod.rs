@@ -21,7 +21,7 @@ pub mod vport;
 pub mod vsid;
 
 /// Version of the whole layout; a pin of another version is not adopted.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Implements `aya::Pod` for map types that say why they are plain data.
 macro_rules! pod {

@@ -15,18 +15,19 @@ use dataplane_common::abi::{
     stats::{COUNTERS_LEN, Count, DROPS_LEN},
     underlay::NextHop,
     upcall::{UPLINKS_LEN, XSKS_LEN},
-    vport::{LocalPortKey, NEAR_IFINDEXES, PLACES_OF_VPORTS, Vport},
+    vport::{LocalPortKey, NEAR_IFINDEXES, NEAR_PORTS, PLACES_OF_VPORTS, Vport},
     vsid::VirtualSubnet,
 };
 use dataplane_common::id::Address;
 
 /// The maps by name.
-pub const MAPS: [&str; 22] = [
+pub const MAPS: [&str; 23] = [
     "CONFIG",
     "VPORTS",
     "PLACES",
     "FAR_PLACES",
     "PORT_CAS",
+    "NEAR_PORTS",
     "LOCAL_PORTS",
     "LOOKUP",
     "LOOKUP6",
@@ -113,6 +114,7 @@ impl Layout {
             "PLACES" => Self::of::<u32, u32>(MapType::Array, Some(NEAR_IFINDEXES)),
             "FAR_PLACES" => Self::of::<u32, u32>(MapType::Hash, None),
             "PORT_CAS" => Self::of::<PortCaKey, u32>(MapType::Hash, None),
+            "NEAR_PORTS" => Self::of::<u32, u32>(MapType::Array, Some(NEAR_PORTS)),
             "LOCAL_PORTS" => Self::of::<LocalPortKey, u32>(MapType::Hash, None),
             // The table is a map of its own, of the size that it needs.
             "LOOKUP" | "LOOKUP6" | "MACS" => Self::of::<u32, u32>(MapType::ArrayOfMaps, Some(1)),

@@ -16,7 +16,7 @@ use dataplane_common::abi::{
 
 use dataplane_common::id::Address;
 
-use super::{Error, hash::Hash, lookups::Lookups, vports::Vports};
+use super::{Error, hash::Hash, local_ports::LocalPorts, lookups::Lookups, vports::Vports};
 
 /// All maps of the object.
 pub struct Maps {
@@ -26,8 +26,8 @@ pub struct Maps {
     pub vports: Vports,
     /// `PORT_CAS`.
     pub port_cas: HashMap<MapData, PortCaKey, u32>,
-    /// `LOCAL_PORTS`.
-    pub local_ports: HashMap<MapData, LocalPortKey, u32>,
+    /// `LOCAL_PORTS` and `NEAR_PORTS`.
+    pub local_ports: LocalPorts,
     /// `LOOKUP` and `LOOKUP6`.
     pub lookup: Lookups,
     /// `MACS`.
@@ -63,7 +63,7 @@ impl Maps {
             config: take(bpf, "CONFIG")?,
             vports: Vports::take(bpf)?,
             port_cas: take(bpf, "PORT_CAS")?,
-            local_ports: take(bpf, "LOCAL_PORTS")?,
+            local_ports: LocalPorts::take(bpf)?,
             lookup: Lookups::take(bpf, lookup_capacity)?,
             stations: Hash::take(bpf, "MACS", lookup_capacity)?,
             routes: take(bpf, "ROUTES")?,

@@ -5,7 +5,7 @@
 //! * [`adopt`], [`layout`] and [`running`]: what an earlier nved left, and whether it can stay.
 //! * [`attach`], [`detach`], [`links`], [`clsact`], [`qdisc`] and [`queues`]: programs on devices; [`foreign`]: those of others.
 //! * [`records`]: the table of lookup records in plain memory, and its writer.
-//! * [`maps`], [`lookups`], [`vports`], [`read`], [`commit`], [`stats`]: table content in and counters out.
+//! * [`maps`], [`lookups`], [`vports`], [`local_ports`], [`read`], [`commit`], [`stats`]: table content in and counters out.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,7 @@ pub mod hash;
 pub mod layout;
 pub mod links;
 pub mod load;
+pub mod local_ports;
 pub mod lookups;
 pub mod maps;
 pub mod namespace;

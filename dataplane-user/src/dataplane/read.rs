@@ -29,10 +29,7 @@ impl Dataplane {
         for key in maps.port_cas.keys() {
             image.port_cas.insert(key.map_err(failed("PORT_CAS"))?);
         }
-        for item in &maps.local_ports {
-            let item = item.map_err(failed("LOCAL_PORTS"))?;
-            image.local_ports.extend(Some(item));
-        }
+        image.local_ports = maps.local_ports.read().map_err(failed("LOCAL_PORTS"))?;
         maps.lookup.each(|key, record| {
             image.lookup.insert(key, record);
         })?;

@@ -18,7 +18,7 @@ use dataplane_common::abi::{
     underlay::NextHop, vport::LocalPortKey,
 };
 use dataplane_user::{
-    dataplane::{OBJECT, hash::Hash, lookups::Lookups, vports::Vports},
+    dataplane::{OBJECT, hash::Hash, local_ports::LocalPorts, lookups::Lookups, vports::Vports},
     policy::table_image::TableImage,
 };
 
@@ -79,6 +79,7 @@ pub struct Programs {
     /// `MACS`.
     stations: Hash<LocalPortKey, LookupRecord>,
     vports: Vports,
+    local_ports: LocalPorts,
     /// What is in the maps.
     image: TableImage,
 }
@@ -100,6 +101,7 @@ impl Programs {
         let lookups = Lookups::take(&mut ebpf, ROOM).expect("tables of records");
         let mut programs = Self {
             vports: Vports::take(&mut ebpf).expect("maps"),
+            local_ports: LocalPorts::take(&mut ebpf).expect("maps"),
             _places: place_programs(&mut ebpf),
             lookups,
             stations: Hash::take(&mut ebpf, "MACS", ROOM).expect("maps"),
@@ -137,7 +139,12 @@ impl Programs {
         for (ifindex, vport) in &image.vports {
             self.vports.insert(*ifindex, *vport).expect("room");
         }
-        self.put("LOCAL_PORTS", &old.local_ports, &image.local_ports);
+        for key in old.local_ports.keys() {
+            self.local_ports.remove(*key).expect("removed");
+        }
+        for (key, ifindex) in &image.local_ports {
+            self.local_ports.insert(*key, *ifindex).expect("room");
+        }
         for key in old
             .lookup
             .keys()
