@@ -193,6 +193,11 @@ pub(super) fn is_absent(error: &MapError) -> bool {
     errno(error) == Some(libc::ENOENT)
 }
 
+/// Whether a map has the key already.
+pub(super) fn is_there(error: &MapError) -> bool {
+    errno(error) == Some(libc::EEXIST)
+}
+
 /// An entry of a record that was looked up just now.
 pub(crate) fn entry(record: LookupRecord) -> LookupEntry {
     LookupEntry {

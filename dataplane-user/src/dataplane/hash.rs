@@ -99,15 +99,19 @@ impl<K: Pod, V: Pod> Hash<K, V> {
         &self.current
     }
 
-    /// Writes an entry, in a larger hash if it must be.
+    /// Writes an entry, in a larger hash if it must be. Most that are written are new.
     pub fn insert(&mut self, key: &K, value: &V) -> Result<(), MapError> {
+        if self.len < self.room.min(self.capacity) {
+            return match self.current.insert(key, value, NEW) {
+                Err(error) if commit::is_there(&error) => self.current.insert(key, value, KNOWN),
+                done => done.map(|()| self.len += 1),
+            };
+        }
         match self.current.insert(key, value, KNOWN) {
             Err(error) if commit::is_absent(&error) => {}
             done => return done,
         }
-        if self.len >= self.room.min(self.capacity) {
-            self.widen().map_err(error)?;
-        }
+        self.widen().map_err(error)?;
         self.current.insert(key, value, NEW)?;
         self.len += 1;
         Ok(())
