@@ -248,7 +248,10 @@ what the code does.
 ## Look-ups
 
 How often a packet asks each table, at most. `CONFIG`, `VPORTS` and `UNDERLAY` are arrays, `ROUTES` is a
-trie of prefixes, the others are hash tables; the first of this host's PAs of each family are found in `CONFIG`, not in `LOCAL_PAS`. Beside them a packet moves two counters of its CPU, one that is delivered on its own host
+trie of prefixes, `LOOKUP` a table of buckets, the others are hash tables. The first of this host's PAs of
+each family are found in `CONFIG`, not in `LOCAL_PAS`; and a port is found by its MAC in `NEAR_PORTS`, an array,
+where the table below says `LOCAL_PORTS`, unless another port has its place there. Beside them a packet
+moves two counters of its CPU, one that is delivered on its own host
 three. A packet that bears another than the first address of its port asks `PORT_CAS` once more. One
 that is left to user space asks for a socket, `CONFIG` and its bucket besides; a record on demand is
 written to once a second at most.
