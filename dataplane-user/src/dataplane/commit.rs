@@ -92,11 +92,11 @@ impl Dataplane {
 
     /// Sees that the tables of records and stations are still those that programs read, and gives memory
     /// back that they do not need any more; to be called now and then. All are
-    /// looked after, whichever fails; the first error.
+    /// looked after, whichever fails; of their faults, what [`Untended::first`] says.
     pub fn tend(&mut self) -> Result<(), Untended> {
         let records = self.maps.lookup.tend();
         let stations = lookups::tended("MACS", self.maps.stations.tend(Instant::now()));
-        records.and(stations)
+        Untended::first([records, stations])
     }
 
     fn apply(&mut self, op: &MapOp) -> Result<(), MapError> {

@@ -152,11 +152,11 @@ impl Lookups {
     }
 
     /// Sees that the tables are still those that programs read, and gives memory back that they do not
-    /// need any more. All are looked after, whichever fails; the first error.
+    /// need any more. All are looked after, whichever fails; of their faults, what [`Untended::first`] says.
     pub fn tend(&self) -> Result<(), Untended> {
         let v4 = tended("LOOKUP", self.v4().tend());
         let v6 = tended("LOOKUP6", self.v6().tend(Instant::now()));
-        v4.and(v6)
+        Untended::first([v4, v6])
     }
 
     /// Removes a record.

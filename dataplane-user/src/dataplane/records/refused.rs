@@ -41,6 +41,16 @@ pub struct Untended {
     pub refused: Refused,
 }
 
+impl Untended {
+    /// What looking after some maps came to: the first of their faults, but before all others that a
+    /// table is somebody else's, for it ends who looks after them.
+    pub fn first(done: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+        let faults = done.into_iter().filter_map(Result::err);
+        let first = faults.min_by_key(|fault| !matches!(fault.refused, Refused::Foreign));
+        first.map_or(Ok(()), Err)
+    }
+}
+
 /// A table of no size that a home's memory has.
 impl From<Misfit> for Refused {
     fn from(misfit: Misfit) -> Self {
@@ -53,5 +63,22 @@ pub(in crate::dataplane) fn told(error: &MapError) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_somebody_else_is_told_before_another_fault() {
+        let of = |map, refused| Err(Untended { map, refused });
+        let first = |done: [Result<(), Untended>; 3]| Untended::first(done).map_err(|it| it.map);
+        assert_eq!(first([Ok(()), Ok(()), Ok(())]), Ok(()));
+        let full = || Refused::Full(1);
+        let two = [Ok(()), of("LOOKUP6", full()), of("MACS", full())];
+        assert_eq!(first(two), Err("LOOKUP6"));
+        let foreign = [of("LOOKUP", full()), Ok(()), of("MACS", Refused::Foreign)];
+        assert_eq!(first(foreign), Err("MACS"));
     }
 }
